@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package signal
+
+import (
+	"errors"
+
+	"p2plive/internal/signal/signalpb"
+)
+
+// ErrUnreachable is matched by the error of FirstTry, and by the Err of
+// Disconnected while the tracker cannot be reached at all.
+var ErrUnreachable = errors.New("tracker not reachable")
+
+// ErrProtocol is matched when the other end does not speak this protocol.
+var ErrProtocol = errors.New("not a p2plive tracker")
+
+// Code says why a tracker rejected a peer.
+type Code = signalpb.Code
+
+// RejectedError is the tracker's final no: trying again with the same
+// configuration is of no use.
+type RejectedError struct {
+	Code Code
+	Text string // one plain line
+	Hint string // what the user can do; may be empty
+}
+
+func (e *RejectedError) Error() string {
+	if e.Hint == "" {
+		return e.Text
+	}
+	return e.Text + " (" + e.Hint + ")"
+}

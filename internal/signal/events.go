@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package signal
+
+import (
+	"crypto/ed25519"
+	"net/netip"
+)
+
+// Event is something that a Client tells its owner: one of the types below.
+type Event interface{ isEvent() }
+
+// Welcome says that the tracker has accepted this peer, at the first connection
+// and after each loss. What peers were known stays usable.
+type Welcome struct {
+	TrackerKey ed25519.PublicKey // signs the tickets that others present
+	TrackerUDP string            // STUN server "host:port"; empty: none
+	ObservedIP netip.Addr        // this peer's address as the tracker sees it
+	Stream     StreamID          // zero for an edge, and for a viewer of an unknown stream
+	Name       string
+	State      State  // viewer
+	Ticket     []byte // to present to others; nil while a viewer's stream is not live
+}
+
+// Peers are candidates to connect to, beside those of earlier events.
+type Peers struct {
+	Stream StreamID
+	Peers  []PeerInfo
+}
+
+// StreamState says that the stream which a viewer asked for began or ended. A
+// name may come back with another stream id.
+type StreamState struct {
+	State  State
+	Stream StreamID
+	Name   string
+	Ticket []byte // when live
+}
+
+// TicketRenewed carries the ticket to present from now on.
+type TicketRenewed struct{ Ticket []byte }
+
+// Introduce says that another peer has been told of this one and will connect.
+type Introduce struct {
+	Stream StreamID
+	Peer   PeerInfo
+}
+
+// Carry asks an edge to pull a stream from one of the peers. The edge's own
+// ticket admits it.
+type Carry struct {
+	Stream StreamID
+	Name   string
+	Peers  []PeerInfo
+}
+
+// Disconnected says that the tracker is away: once per loss, and once when it
+// could not be reached at the start. The client keeps trying.
+type Disconnected struct{ Err error }
+
+// Rejected is the last event when the tracker refused this peer for good; Run
+// returns the same error.
+type Rejected struct{ Err *RejectedError }
+
+func (Welcome) isEvent()       {}
+func (Peers) isEvent()         {}
+func (StreamState) isEvent()   {}
+func (TicketRenewed) isEvent() {}
+func (Introduce) isEvent()     {}
+func (Carry) isEvent()         {}
+func (Disconnected) isEvent()  {}
+func (Rejected) isEvent()      {}
+
+// PeerInfo is how to reach a peer.
+type PeerInfo struct {
+	ID      PeerID
+	Addrs   []netip.AddrPort // UDP
+	Role    Role
+	HTTPURL string // edge: where browsers reach it; else empty
+}

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package signal
+
+import (
+	"crypto/ecdh"
+	"crypto/ed25519"
+	"crypto/hmac"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+)
+
+// NonceSize is the length in bytes of the nonce in Hello.
+const NonceSize = 32
+
+// ErrBadProof says that an announce does not prove what it claims.
+var ErrBadProof = errors.New("proof does not match")
+
+// Challenge is what every proof of one connection covers. The nonce keeps a
+// proof from being replayed, the tracker's key and the peer id keep a tracker
+// from using a proof at another tracker for a peer of its own.
+type Challenge struct {
+	Nonce      []byte
+	TrackerKey ed25519.PublicKey
+	Peer       PeerID
+}
+
+func (c Challenge) message(context string, more ...[]byte) []byte {
+	var b []byte
+	for _, part := range append([][]byte{[]byte(context), c.Nonce, c.TrackerKey, c.Peer[:]}, more...) {
+		b = binary.BigEndian.AppendUint32(b, uint32(len(part)))
+		b = append(b, part...)
+	}
+	return b
+}
+
+func (c Challenge) mac(key []byte, context string) []byte {
+	h := hmac.New(sha256.New, key)
+	h.Write(c.message(context))
+	return h.Sum(nil)
+}
+
+const (
+	identityContext = "p2plive identity v1"
+	edgeKeyContext  = "p2plive edge key v1"
+	publishContext  = "p2plive publish key v1"
+	streamContext   = "p2plive stream v1"
+)
+
+// ProveIdentity shows that the peer holds the private key of its peer id: a MAC
+// under the X25519 secret that it shares with the tracker's challenge key.
+func (c Challenge) ProveIdentity(peer *ecdh.PrivateKey, challengeKey []byte) ([]byte, error) {
+	pub, err := ecdh.X25519().NewPublicKey(challengeKey)
+	if err != nil {
+		return nil, err
+	}
+	secret, err := peer.ECDH(pub)
+	if err != nil {
+		return nil, err
+	}
+	return c.mac(secret, identityContext), nil
+}
+
+// CheckIdentity is the tracker's side of ProveIdentity.
+func (c Challenge) CheckIdentity(challenge *ecdh.PrivateKey, proof []byte) error {
+	pub, err := ecdh.X25519().NewPublicKey(c.Peer[:])
+	if err != nil {
+		return ErrBadProof
+	}
+	secret, err := challenge.ECDH(pub) // fails for points of low order
+	if err != nil || !hmac.Equal(c.mac(secret, identityContext), proof) {
+		return ErrBadProof
+	}
+	return nil
+}
+
+// ProveEdgeKey shows knowledge of the edge key without sending it.
+func (c Challenge) ProveEdgeKey(key []byte) []byte { return c.mac(key, edgeKeyContext) }
+
+// CheckEdgeKey compares in constant time.
+func (c Challenge) CheckEdgeKey(key, proof []byte) bool {
+	return hmac.Equal(c.ProveEdgeKey(key), proof)
+}
+
+// ProvePublishKey shows knowledge of the publish key without sending it.
+func (c Challenge) ProvePublishKey(key []byte) []byte { return c.mac(key, publishContext) }
+
+// CheckPublishKey compares in constant time.
+func (c Challenge) CheckPublishKey(key, proof []byte) bool {
+	return hmac.Equal(c.ProvePublishKey(key), proof)
+}
+
+// SignStream shows that a source owns the stream that it wants to announce
+// under a name.
+func (c Challenge) SignStream(priv ed25519.PrivateKey, name string) []byte {
+	return ed25519.Sign(priv, c.message(streamContext, []byte(name)))
+}
+
+// CheckStream is the tracker's side of SignStream.
+func (c Challenge) CheckStream(stream StreamID, name string, signature []byte) bool {
+	return ed25519.Verify(stream[:], c.message(streamContext, []byte(name)), signature)
+}
