@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package rudp
+
+import "time"
+
+// Sizes on the wire, in bytes.
+const (
+	// MaxDatagram is the UDP payload of every datagram: the IPv6 minimum MTU of 1280 without the IPv6 and
+	// UDP headers, so that no path fragments or drops it.
+	MaxDatagram = 1232
+
+	// maxFrames is the room for frames in a datagram.
+	maxFrames = MaxDatagram - dataHeaderLen - tagLen
+	// kcpMTU is the room for one channel's KCP segments.
+	kcpMTU = maxFrames - segmentsHeaderLen
+	// segmentPayload is the message bytes in one full KCP segment.
+	segmentPayload = kcpMTU - kcpHeaderLen
+
+	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes 56 KCP
+	// fragments (KCP's own limit is 255), and stays far below the smallest receive window.
+	MaxMessage   = 64 << 10
+	maxFragments = (MaxMessage + segmentPayload - 1) / segmentPayload
+
+	// MaxReason bounds the reason in a close datagram: one line of text, not a channel.
+	MaxReason = 256
+)
+
+// Sessions and handshakes.
+const (
+	// defaultIdleTimeout: five unanswered signs of life. Viewers replace a parent long before, by its
+	// missing pieces; this only frees what is left.
+	defaultIdleTimeout = 10 * time.Second
+	// defaultKeepAlive: below the shortest UDP mapping timeouts seen in home routers (some 10 s under
+	// load), with room for losses before defaultIdleTimeout.
+	defaultKeepAlive = 2 * time.Second
+	// defaultHandshakeTimeout: five or more initiations; a user waits no longer before the next address.
+	defaultHandshakeTimeout = 5 * time.Second
+	// handshakeRetry is the first wait for a response; it doubles up to handshakeRetryMax. 200 ms is
+	// longer than most round trips, short enough that one lost datagram is not felt at the start of play.
+	handshakeRetry    = 200 * time.Millisecond
+	handshakeRetryMax = time.Second
+	// halfOpenTimeout: an initiator proves itself one round trip after the response, and repeats that
+	// several times within this.
+	halfOpenTimeout = 4 * time.Second
+	// maxHalfOpen bounds what an initiator with a spoofed address can make the responder keep (about 2 KiB
+	// each). When full, the oldest goes: a flood pushes out mostly itself.
+	maxHalfOpen = 512
+	// defaultMaxSessions: about 20 KiB for an idle session, so about 80 MiB.
+	defaultMaxSessions = 4096
+	// defaultAcceptBacklog: sessions that come while the application is busy for a moment.
+	defaultAcceptBacklog = 128
+
+	// sourceRate and sourceBurst bound handshakes from one address (IPv6: one /64) per second. A verified
+	// initiation costs about 0.2 ms of CPU, so one source can take about 1% of a core; the burst lets a
+	// household, a carrier's NAT or a test with hundreds of peers start at once.
+	sourceRate  = 64
+	sourceBurst = 256
+	// totalRate and totalBurst bound the handshakes from all addresses: about a fifth of a core.
+	totalRate  = 1000
+	totalBurst = 1000
+	// maxSources bounds the table of addresses (64 bytes each). Addresses that find it full share one
+	// bucket.
+	maxSources = 4096
+
+	// closeRepeats and closeInterval: the close datagram is sent at once and again, so that losing one or
+	// two leaves no peer waiting for its idle timeout. The closed session answers late datagrams with it
+	// for that time, then it is forgotten.
+	closeRepeats  = 3
+	closeInterval = 100 * time.Millisecond
+
+	// maxSealed ends a session before AES-GCM's confidentiality limit for datagrams of at most 2 KiB:
+	// 2^28 (RFC 9001, appendix B.1). At 5 Mbit/s that is six days.
+	maxSealed = 1 << 28
+	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
+	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
+	replayWindow = 2048
+)
+
+// Channels.
+const (
+	// maxChannels per session bounds what a peer can make us keep: about 20 KiB for an empty channel,
+	// RecvQueue for one whose messages are not read.
+	maxChannels = 64
+	// defaultSendQueue: one second at 4 Mbit/s. A live stream gains nothing from queueing longer.
+	defaultSendQueue = 512 << 10
+	// defaultRecvQueue also bounds one channel's rate: 512 KiB in flight carry 80 Mbit/s at 50 ms.
+	defaultRecvQueue = 512 << 10
+	// minQueue: a message must fit while another one is still being read or acknowledged.
+	minQueue = 2 * MaxMessage
+	// maxRecvQueue: the window field of a KCP segment has 16 bits, and the core scans the window.
+	maxRecvQueue = 8 << 20
+)
+
+// The pump.
+const (
+	// flushInterval is the shortest the KCP core has: it flushes at once when the last flush was longer
+	// ago, otherwise by then. It is also the grain of retransmission timeouts.
+	flushInterval = 10 * time.Millisecond
+	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.
+	readBatch  = 64
+	writeBatch = 64
+)

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package rudp
+
+import (
+	"sync/atomic"
+	"time"
+)
+
+// EndpointStats counts what passed an endpoint since Listen. Bytes are UDP payload: IP and UDP headers
+// (28 or 48 bytes a datagram) are not in them.
+type EndpointStats struct {
+	DatagramsIn, DatagramsOut uint64
+	BytesIn, BytesOut         uint64
+	WriteErrors               uint64 // datagrams the socket refused
+
+	Foreign        uint64 // not of this protocol, given to OnPacket
+	Malformed      uint64 // wrong length, type, version or frame
+	UnknownSession uint64 // no such connection id (any more)
+	Unauthentic    uint64 // a seal or a handshake that did not verify
+	Replayed       uint64 // counter seen before, or older than the replay window
+
+	HandshakesIn      uint64 // initiations that verified and were answered
+	HandshakesOut     uint64 // Dial calls that sent an initiation
+	HandshakesRepeat  uint64 // copies of an initiation, answered by the same response
+	HandshakesLimited uint64 // initiations dropped by a rate limit
+	HandshakesRefused uint64 // answered as busy
+	Accepted          uint64 // sessions given to Accept
+	Dialed            uint64 // sessions returned by Dial
+	Evicted           uint64 // half-open sessions given up for newer ones
+
+	Sessions int // now, established or being dialled
+	HalfOpen int // now, answered but the initiator has not proved itself
+}
+
+type endpointCounters struct {
+	datagramsIn, datagramsOut, bytesIn, bytesOut, writeErrors       atomic.Uint64
+	foreign, malformed, unknownSession, unauthentic, replayed       atomic.Uint64
+	handshakesIn, handshakesOut, handshakesRepeat                   atomic.Uint64
+	handshakesLimited, handshakesRefused, accepted, dialed, evicted atomic.Uint64
+}
+
+func (c *endpointCounters) snapshot() EndpointStats {
+	return EndpointStats{
+		DatagramsIn: c.datagramsIn.Load(), DatagramsOut: c.datagramsOut.Load(),
+		BytesIn: c.bytesIn.Load(), BytesOut: c.bytesOut.Load(),
+		WriteErrors: c.writeErrors.Load(),
+		Foreign:     c.foreign.Load(), Malformed: c.malformed.Load(),
+		UnknownSession: c.unknownSession.Load(),
+		Unauthentic:    c.unauthentic.Load(), Replayed: c.replayed.Load(),
+		HandshakesIn: c.handshakesIn.Load(), HandshakesOut: c.handshakesOut.Load(),
+		HandshakesRepeat:  c.handshakesRepeat.Load(),
+		HandshakesLimited: c.handshakesLimited.Load(),
+		HandshakesRefused: c.handshakesRefused.Load(),
+		Accepted:          c.accepted.Load(), Dialed: c.dialed.Load(),
+		Evicted: c.evicted.Load(),
+	}
+}
+
+// ConnStats describes a session.
+type ConnStats struct {
+	RTT    time.Duration // smoothed; zero before the first measurement
+	MinRTT time.Duration // least of the last 10 to 20 s
+
+	BytesIn, BytesOut         uint64 // of messages: read by the application, taken by Send
+	MessagesIn, MessagesOut   uint64
+	DatagramsIn, DatagramsOut uint64 // sealed
+	WireIn, WireOut           uint64 // bytes of those datagrams, without IP and UDP headers
+
+	SegmentsOut uint64 // KCP data segments sent, first time or again
+	Retransmits uint64 // of them, sent again
+	InFlight    int    // segments sent and not acknowledged
+	Window      int    // segments that may be in flight
+	SendQueue   int    // segments queued or in flight, over all channels
+	Channels    int
+}
