@@ -3,13 +3,13 @@
 package signal
 
 import (
-	"crypto/ecdh"
 	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"net/netip"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/libnet/rudp"
 )
 
 // Hello is what a client knows of the tracker before it announces itself.
@@ -80,7 +80,7 @@ type Carried struct {
 }
 
 // message proves and encodes the announcement for one connection.
-func (a Announce) message(identity *ecdh.PrivateKey, c Challenge, challengeKey []byte) (*signalpb.ClientMessage, error) {
+func (a Announce) message(identity rudp.Identity, c Challenge, challengeKey rudp.PeerID) (*signalpb.ClientMessage, error) {
 	proof, err := c.ProveIdentity(identity, challengeKey)
 	if err != nil {
 		return nil, fmt.Errorf("%w: bad challenge: %w", ErrProtocol, err)

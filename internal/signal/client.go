@@ -4,7 +4,6 @@ package signal
 
 import (
 	"context"
-	"crypto/ecdh"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/libnet/rudp"
 )
 
 // Config says to which tracker a Client connects, and as whom.
@@ -22,8 +22,8 @@ type Config struct {
 	// URL of the tracker, "http://host:7000" or https.
 	URL string
 
-	// Identity is the X25519 key of this process's reliable-UDP sessions.
-	Identity *ecdh.PrivateKey
+	// Identity is the one of this process's reliable-UDP sessions.
+	Identity rudp.Identity
 
 	// Announce is called for every connection, after the tracker's Hello; it
 	// has to return within about two seconds (one STUN query). An error ends
@@ -56,8 +56,8 @@ func NewClient(cfg Config) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Identity == nil || cfg.Identity.Curve() != ecdh.X25519() {
-		return nil, errors.New("signal: no X25519 identity")
+	if cfg.Identity.IsZero() {
+		return nil, errors.New("signal: no identity")
 	}
 	if cfg.Announce == nil {
 		return nil, errors.New("signal: no Announce function")

@@ -37,7 +37,8 @@ func checkHello(m *signalpb.Hello, host string) (Hello, error) {
 			Hint: "update the older of the two",
 		}
 	}
-	if len(m.GetNonce()) != NonceSize || len(m.GetTrackerKey()) != ed25519.PublicKeySize {
+	if len(m.GetNonce()) != NonceSize || len(m.GetTrackerKey()) != ed25519.PublicKeySize ||
+		len(m.GetChallengeKey()) != idSize {
 		return Hello{}, fmt.Errorf("%w: bad hello", ErrProtocol)
 	}
 	h := Hello{TrackerKey: ed25519.PublicKey(m.GetTrackerKey())}

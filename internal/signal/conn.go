@@ -13,6 +13,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/libnet/rudp"
 )
 
 // errClosing is why the tracker's Bye ends a connection.
@@ -74,8 +75,8 @@ func (c *Client) introduceSelf(ctx context.Context, ws *websocket.Conn) (Hello, 
 	if err != nil {
 		return Hello{}, nil, fmt.Errorf("announce: %w", err)
 	}
-	challenge := Challenge{Nonce: m.GetHello().GetNonce(), TrackerKey: hello.TrackerKey, Peer: PeerIDOf(c.cfg.Identity)}
-	out, err := announce.message(c.cfg.Identity, challenge, m.GetHello().GetChallengeKey())
+	challenge := Challenge{Nonce: m.GetHello().GetNonce(), TrackerKey: hello.TrackerKey, Peer: PeerID(c.cfg.Identity.ID())}
+	out, err := announce.message(c.cfg.Identity, challenge, rudp.PeerID(m.GetHello().GetChallengeKey()))
 	if err != nil {
 		return Hello{}, nil, err
 	}

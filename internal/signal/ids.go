@@ -3,8 +3,6 @@
 package signal
 
 import (
-	"crypto/ecdh"
-
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/wire"
 )
@@ -17,11 +15,6 @@ type (
 )
 
 const idSize = len(PeerID{})
-
-// PeerIDOf returns the peer id that belongs to a private key.
-func PeerIDOf(key *ecdh.PrivateKey) PeerID {
-	return PeerID(key.PublicKey().Bytes())
-}
 
 // PeerIDFromBytes checks the length; the error is wire.ErrBadID.
 func PeerIDFromBytes(b []byte) (PeerID, error) {

@@ -3,12 +3,13 @@
 package signal
 
 import (
-	"crypto/ecdh"
 	"crypto/ed25519"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"errors"
+
+	"p2plive/libnet/rudp"
 )
 
 // NonceSize is the length in bytes of the nonce in Hello.
@@ -50,25 +51,18 @@ const (
 
 // ProveIdentity shows that the peer holds the private key of its peer id: a MAC
 // under the X25519 secret that it shares with the tracker's challenge key.
-func (c Challenge) ProveIdentity(peer *ecdh.PrivateKey, challengeKey []byte) ([]byte, error) {
-	pub, err := ecdh.X25519().NewPublicKey(challengeKey)
-	if err != nil {
-		return nil, err
-	}
-	secret, err := peer.ECDH(pub)
+func (c Challenge) ProveIdentity(peer rudp.Identity, challengeKey rudp.PeerID) ([]byte, error) {
+	secret, err := peer.SharedSecret(challengeKey)
 	if err != nil {
 		return nil, err
 	}
 	return c.mac(secret, identityContext), nil
 }
 
-// CheckIdentity is the tracker's side of ProveIdentity.
-func (c Challenge) CheckIdentity(challenge *ecdh.PrivateKey, proof []byte) error {
-	pub, err := ecdh.X25519().NewPublicKey(c.Peer[:])
-	if err != nil {
-		return ErrBadProof
-	}
-	secret, err := challenge.ECDH(pub) // fails for points of low order
+// CheckIdentity is the tracker's side of ProveIdentity; challenge is the
+// identity whose public half was the challenge key.
+func (c Challenge) CheckIdentity(challenge rudp.Identity, proof []byte) error {
+	secret, err := challenge.SharedSecret(rudp.PeerID(c.Peer))
 	if err != nil || !hmac.Equal(c.mac(secret, identityContext), proof) {
 		return ErrBadProof
 	}
