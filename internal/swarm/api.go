@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"net/netip"
 	"time"
 
 	"p2plive/internal/wire"
@@ -18,6 +19,9 @@ type PeerUp struct {
 	Peer wire.PeerID
 	Role wire.Role
 	RTT  time.Duration // first estimate, 0 if not known
+	// Addrs is where others could reach the peer, best first: what it is
+	// named by to those that look for a parent. Empty if not known.
+	Addrs []netip.AddrPort
 }
 
 // PeerDown tells that a session has ended. Nothing is sent to the peer after.
@@ -110,7 +114,8 @@ type SendPiece struct {
 	Expires time.Duration
 }
 
-// Dial opens a session to a peer.
+// Dial opens a session to a peer. Without addresses the peer is known by its
+// id only: the tracker can introduce it.
 type Dial struct{ Peer wire.PeerInfo }
 
 // Drop ends a session, with a reason for people.

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import "time"
+
+// Stats counts what the machine has seen and done since it was made.
+type Stats struct {
+	Viewers int // neighbours that are viewers
+	Edges   int // neighbours that are edges
+	Sources int // neighbours that are sources
+
+	Trees     int // trees of the stream
+	Attached  int // trees with a parent and a path to the source
+	Temporary int // trees in which the place is a temporary one
+	Children  int // children in all trees
+	Depth     int // longest path to the source, in hops
+
+	Pushed, Repaired, Rescued uint64 // pieces that came, by reason
+	Duplicates                uint64 // pieces that came although they were there
+	PiecesSent                uint64 // pieces handed out, for any reason
+	Delivered, Missed         uint64 // fragments
+	Requests                  uint64 // pieces asked for
+	Timeouts                  uint64 // requests without an answer in time
+	Lacks                     uint64 // pieces that were asked of the peer in vain
+	Moves                     uint64 // changes of a parent
+	Loops                     uint64 // parents left because the path led back
+	Nonsense                  uint64 // messages or parts of them that were ignored
+
+	// Lag is how far the newest complete fragment's arrival is behind the
+	// quickest one: the swarm's share of the latency.
+	Lag time.Duration
+}
