@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package cli
+
+import "time"
+
+const (
+	// closeTimeout is how long the orderly end after a signal may take. Service
+	// managers and scripts rely on it.
+	closeTimeout = 5 * time.Second
+
+	// maxConfigSize bounds a configuration file. All flags with all their
+	// values fit in a twentieth of it; more is a wrong file.
+	maxConfigSize = 64 << 10
+
+	// maxKeySize bounds a key file. A key is a line; more is a wrong file.
+	maxKeySize = 4 << 10
+)
