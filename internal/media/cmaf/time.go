@@ -13,13 +13,3 @@ func Time(t uint64, timescale uint32) time.Duration {
 	whole, rest := t/uint64(timescale), t%uint64(timescale)
 	return time.Duration(whole)*time.Second + time.Duration(rest*uint64(time.Second)/uint64(timescale))
 }
-
-// Units returns a time in units of a timescale, rounded to the nearest.
-func Units(d time.Duration, timescale uint32) int64 {
-	whole, rest := int64(d/time.Second), int64(d%time.Second)
-	half := int64(time.Second / 2)
-	if rest < 0 {
-		half = -half
-	}
-	return whole*int64(timescale) + (rest*int64(timescale)+half)/int64(time.Second)
-}
