@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tracker
+
+import (
+	"net/netip"
+	"time"
+
+	"p2plive/internal/signal"
+	"p2plive/internal/signal/signalpb"
+	"p2plive/internal/wire"
+)
+
+// connID names one long connection of this tracker's run.
+type connID uint64
+
+// announcement is a verified Announce.
+type announcement struct {
+	peer     signal.PeerID
+	role     signal.Role
+	addrs    []netip.AddrPort
+	observed netip.Addr
+
+	// edge
+	httpURL string
+	load    signal.Load
+
+	// source
+	stream signal.StreamID
+	name   string
+
+	// viewer
+	target   string // lower-case name or id of the stream
+	edgeOnly bool
+}
+
+// member is an announced peer.
+type member struct {
+	announcement
+	id      connID
+	renewAt time.Time     // of its ticket; zero: it has none
+	last    signal.Report // viewer
+
+	// edge
+	assigned uint32                        // peers sent here since its last report
+	carries  map[signal.StreamID]uint32    // kbit/s
+	asked    map[signal.StreamID]time.Time // told to carry
+}
+
+func (m *member) sessions() uint64 { return uint64(m.load.Sessions) + uint64(m.assigned) }
+
+// cleanAddrs makes what a peer says of itself fit to be handed on: unspecified
+// hosts become the observed one, addresses that no peer can have are left out.
+func cleanAddrs(in []netip.AddrPort, observed netip.Addr) []netip.AddrPort {
+	var out []netip.AddrPort
+	seen := make(map[netip.AddrPort]bool)
+	for _, a := range in {
+		ip := a.Addr().Unmap()
+		if ip.IsUnspecified() {
+			ip = observed
+		}
+		a = netip.AddrPortFrom(ip, a.Port())
+		broadcast := ip == netip.AddrFrom4([4]byte{255, 255, 255, 255})
+		if !ip.IsValid() || ip.IsMulticast() || broadcast || a.Port() == 0 || seen[a] {
+			continue
+		}
+		seen[a] = true
+		out = append(out, a)
+	}
+	return out
+}
+
+// isLocal says that an address means nothing outside of its own network.
+func isLocal(ip netip.Addr) bool {
+	return ip.IsPrivate() || ip.IsLoopback() || ip.IsLinkLocalUnicast()
+}
+
+// sameNetwork says that two peers may reach each other's local addresses: they
+// come from behind the same address, or both from networks of the tracker's own.
+func sameNetwork(a, b netip.Addr) bool {
+	return a == b || isLocal(a) && isLocal(b)
+}
+
+// infoFor is what one peer is told of another. Local addresses stay within
+// their network: outside they are useless, and tell strangers about a home.
+func (m *member) infoFor(to *member) *signalpb.PeerInfo {
+	addrs := m.addrs
+	if m.role != wire.RoleEdge && !sameNetwork(m.observed, to.observed) {
+		addrs = nil
+		for _, a := range m.addrs {
+			if !isLocal(a.Addr()) {
+				addrs = append(addrs, a)
+			}
+		}
+	}
+	return &signalpb.PeerInfo{
+		PeerId:   m.peer[:],
+		UdpAddrs: signal.FormatAddrs(addrs),
+		Role:     signalpb.Role(m.role),
+		HttpUrl:  m.httpURL,
+	}
+}
+
+// audience is the viewers of one name or id; sampled at random, so a list with
+// an index.
+type audience struct {
+	list  []*member
+	index map[connID]int
+}
+
+func (a *audience) add(m *member) {
+	if a.index == nil {
+		a.index = make(map[connID]int)
+	}
+	a.index[m.id] = len(a.list)
+	a.list = append(a.list, m)
+}
+
+func (a *audience) remove(m *member) {
+	i, ok := a.index[m.id]
+	if !ok {
+		return
+	}
+	last := len(a.list) - 1
+	a.list[i] = a.list[last]
+	a.index[a.list[i].id] = i
+	a.list[last] = nil
+	a.list = a.list[:last]
+	delete(a.index, m.id)
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tracker
+
+import (
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+)
+
+// metrics are the tracker's own: several trackers in one process do not share
+// a registry.
+type metrics struct {
+	registry  *prometheus.Registry
+	messages  *prometheus.CounterVec // by type
+	refused   *prometheus.CounterVec // by code
+	malformed prometheus.Counter
+	slow      prometheus.Counter
+	turned    prometheus.Counter // away at the door
+	badPieces prometheus.Counter
+}
+
+func newMetrics() *metrics {
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Name: "p2plive_tracker_" + name, Help: help})
+	}
+	m := &metrics{
+		registry: prometheus.NewRegistry(),
+		messages: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "p2plive_tracker_messages_total", Help: "Messages received from peers.",
+		}, []string{"type"}),
+		refused: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "p2plive_tracker_refused_total", Help: "Peers told an error, by its code.",
+		}, []string{"code"}),
+		malformed: counter("malformed_total", "Connections closed because of what they sent."),
+		slow:      counter("slow_total", "Connections closed because they did not read."),
+		turned:    counter("turned_away_total", "Connections and requests over a limit."),
+		badPieces: counter("bad_pieces_total", "Pieces that peers reported as wrongly signed."),
+	}
+	m.registry.MustRegister(m.messages, m.refused, m.malformed, m.slow, m.turned, m.badPieces,
+		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return m
+}
+
+var (
+	peersDesc = prometheus.NewDesc("p2plive_tracker_peers", "Connected peers.", []string{"role"}, nil)
+	liveDesc  = prometheus.NewDesc("p2plive_tracker_streams_live", "Streams that are live.", nil, nil)
+	bytesDesc = prometheus.NewDesc("p2plive_viewer_bytes_total",
+		"Media bytes that viewers report to have received.", []string{"from"}, nil)
+	missedDesc = prometheus.NewDesc("p2plive_viewer_fragments_missed_total",
+		"Fragments that viewers report to have missed.", nil, nil)
+)
+
+// Describe implements prometheus.Collector.
+func (t *Tracker) Describe(ch chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{peersDesc, liveDesc, bytesDesc, missedDesc} {
+		ch <- d
+	}
+}
+
+// Collect implements prometheus.Collector.
+func (t *Tracker) Collect(ch chan<- prometheus.Metric) {
+	t.mu.Lock()
+	c, sum := t.reg.census(), t.reg.totals
+	t.mu.Unlock()
+	gauge := func(d *prometheus.Desc, v int, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	}
+	count := func(d *prometheus.Desc, v uint64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
+	}
+	gauge(peersDesc, c.edges, "edge")
+	gauge(peersDesc, c.sources, "source")
+	gauge(peersDesc, c.viewers, "viewer")
+	gauge(liveDesc, c.streams)
+	count(bytesDesc, sum.fromPeers, "peers")
+	count(bytesDesc, sum.fromEdges, "edges")
+	count(missedDesc, sum.missed)
+}

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tracker
+
+import (
+	"time"
+
+	"p2plive/internal/signal"
+	"p2plive/internal/wire"
+)
+
+// totals add up what viewers report of themselves: good for a graph, not for a
+// bill.
+type totals struct {
+	fromPeers uint64
+	fromEdges uint64
+	missed    uint64
+}
+
+// maxStep bounds how much one report may add to a total: a liar or a restarted
+// counter must not spoil the graph.
+const maxStep = 4 << 30
+
+func (t *totals) add(old, now signal.Report) {
+	step := func(total *uint64, old, now uint64) {
+		if now > old && now-old <= maxStep {
+			*total += now - old
+		}
+	}
+	step(&t.fromPeers, old.BytesFromPeers, now.BytesFromPeers)
+	step(&t.fromEdges, old.BytesFromEdges, now.BytesFromEdges)
+	step(&t.missed, old.FragmentsMissed, now.FragmentsMissed)
+}
+
+// report takes in how a peer does.
+func (r *registry) report(now time.Time, id connID, rep signal.Report) []output {
+	m := r.members[id]
+	if m == nil {
+		return nil
+	}
+	switch m.role {
+	case wire.RoleEdge:
+		r.reportEdge(now, m, rep)
+	case wire.RoleSource:
+		r.reportSource(now, m, rep)
+	default:
+		r.totals.add(m.last, rep)
+		m.last = signal.Report{
+			BytesFromPeers: rep.BytesFromPeers, BytesFromEdges: rep.BytesFromEdges, FragmentsMissed: rep.FragmentsMissed,
+		}
+	}
+	return r.flush()
+}
+
+func (r *registry) reportEdge(now time.Time, m *member, rep signal.Report) {
+	m.load, m.assigned = rep.Load, 0
+	old := m.carries
+	m.carries = make(map[signal.StreamID]uint32, len(rep.Carried))
+	for _, c := range rep.Carried {
+		m.carries[c.Stream] = c.Kbps
+		delete(m.asked, c.Stream)
+		if s := r.streams[c.Stream]; s != nil && c.Kbps > 0 {
+			s.kbps = c.Kbps
+		}
+	}
+	for stream := range old {
+		if _, still := m.carries[stream]; !still {
+			if s := r.streams[stream]; s != nil {
+				delete(s.byEdge, m.peer)
+				r.rescue(s)
+			}
+		}
+	}
+	for _, c := range rep.Carried {
+		s := r.streams[c.Stream]
+		if s == nil || s.byEdge[m.peer] {
+			continue
+		}
+		r.gain(now, s, func() { s.byEdge[m.peer] = true })
+	}
+}
+
+func (r *registry) reportSource(now time.Time, m *member, rep signal.Report) {
+	s := r.streams[m.stream]
+	if s == nil || s.source != m {
+		return
+	}
+	for _, c := range rep.Carried {
+		if c.Stream == s.id {
+			s.kbps = c.Kbps
+		}
+	}
+	had := len(r.carriers(s)) > 0
+	r.gain(now, s, func() {
+		s.bySource = make(map[signal.PeerID]bool, len(rep.Edges))
+		for _, e := range rep.Edges {
+			s.bySource[e] = true
+		}
+	})
+	if had {
+		r.rescue(s)
+	}
+}
+
+// gain runs a change and, when it gives a stream its first edge, serves the
+// viewers that waited for one.
+func (r *registry) gain(now time.Time, s *stream, change func()) {
+	before := len(r.carriers(s))
+	change()
+	if before == 0 && len(r.carriers(s)) > 0 {
+		r.giveAllPeers(now, s)
+	}
+}

@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package tracker
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	mathrand "math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"p2plive/internal/signal"
+	"p2plive/internal/signal/signalpb"
+	"p2plive/libnet/nat"
+	"p2plive/libnet/rudp"
+)
+
+// Config of a tracker.
+type Config struct {
+	// Listen is the TCP address for HTTP and WebSockets; default ":7000".
+	Listen string
+
+	// UDP is the address of the STUN server; default ":3478", "none" for none.
+	UDP string
+
+	// EdgeKey and PublishKey are what edges and sources have to know. Empty:
+	// anyone may register an edge, or publish.
+	EdgeKey    []byte
+	PublishKey []byte
+
+	// Strategy chooses edges for peers; default Random.
+	Strategy Strategy
+
+	// Key signs tickets; default: a new one for each run.
+	Key ed25519.PrivateKey
+
+	// Logger; default slog.Default().
+	Logger *slog.Logger
+}
+
+// NoUDP as Config.UDP turns the STUN server off.
+const NoUDP = "none"
+
+// Tracker is a tracker server. New binds its sockets, Serve runs it.
+type Tracker struct {
+	log     *slog.Logger
+	key     ed25519.PrivateKey
+	door    door
+	http    net.Listener
+	udp     net.PacketConn // nil: none
+	guard   *guard
+	metrics *metrics
+
+	life       context.Context // of sessions
+	kill       context.CancelFunc
+	sessionsWG sync.WaitGroup
+
+	mu        sync.Mutex // guards what follows
+	reg       *registry
+	sessions  map[connID]*session
+	lastID    connID
+	stopping  bool
+	polluters map[signal.PeerID]bool
+}
+
+// New checks the configuration and binds the sockets.
+func New(cfg Config) (*Tracker, error) {
+	strategy, err := newStrategy(cfg.Strategy)
+	if err != nil {
+		return nil, err
+	}
+	log := cfg.Logger
+	if log == nil {
+		log = slog.Default()
+	}
+	key := cfg.Key
+	if key == nil {
+		if _, key, err = ed25519.GenerateKey(rand.Reader); err != nil {
+			return nil, fmt.Errorf("make the tracker's key: %w", err)
+		}
+	}
+	if len(key) != ed25519.PrivateKeySize {
+		return nil, errors.New("the tracker's key is no Ed25519 private key")
+	}
+	rng := mathrand.New(mathrand.NewPCG(mathrand.Uint64(), mathrand.Uint64()))
+	t := &Tracker{
+		log:       log,
+		key:       key,
+		door:      door{edgeKey: cfg.EdgeKey, publishKey: cfg.PublishKey},
+		guard:     newGuard(),
+		metrics:   newMetrics(),
+		reg:       newRegistry(strategy, rng, func(x signal.Ticket) []byte { return signal.IssueTicket(key, x) }),
+		sessions:  make(map[connID]*session),
+		polluters: make(map[signal.PeerID]bool),
+	}
+	t.metrics.registry.MustRegister(t)
+	if err := t.bind(cfg); err != nil {
+		return nil, err
+	}
+	t.life, t.kill = context.WithCancel(context.Background())
+	t.warnIfOpen()
+	return t, nil
+}
+
+func (t *Tracker) bind(cfg Config) (err error) {
+	listen, udp := cfg.Listen, cfg.UDP
+	if listen == "" {
+		listen = ":7000"
+	}
+	if udp == "" {
+		udp = ":3478"
+	}
+	if t.http, err = net.Listen("tcp", listen); err != nil {
+		return plainBindError("TCP", listen, "--listen", err)
+	}
+	if udp == NoUDP {
+		return nil
+	}
+	if t.udp, err = net.ListenPacket("udp", udp); err != nil {
+		t.http.Close()
+		return plainBindError("UDP", udp, "--udp", err)
+	}
+	return nil
+}
+
+func plainBindError(network, addr, flag string, err error) error {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return fmt.Errorf("%s address %s is in use by another program; choose another one with %s: %w", network, addr, flag, err)
+	}
+	return fmt.Errorf("listen on %s address %s: %w", network, addr, err)
+}
+
+// warnIfOpen tells the operator when strangers can register.
+func (t *Tracker) warnIfOpen() {
+	if tcp, ok := t.http.Addr().(*net.TCPAddr); ok && tcp.IP.IsLoopback() {
+		return
+	}
+	if len(t.door.edgeKey) == 0 {
+		t.log.Warn("anyone may register an edge: no edge key is set", "set it with", "--edge-key-file")
+	}
+	if len(t.door.publishKey) == 0 {
+		t.log.Warn("anyone may publish: no publish key is set", "set it with", "--publish-key-file")
+	}
+}
+
+// HTTPAddr is the address that HTTP is served on.
+func (t *Tracker) HTTPAddr() net.Addr { return t.http.Addr() }
+
+// UDPAddr is the address of the STUN server, nil without one.
+func (t *Tracker) UDPAddr() net.Addr {
+	if t.udp == nil {
+		return nil
+	}
+	return t.udp.LocalAddr()
+}
+
+// Key is the public half of the key that signs tickets.
+func (t *Tracker) Key() ed25519.PublicKey { return t.key.Public().(ed25519.PublicKey) }
+
+// Close releases the sockets of a tracker that will not be served.
+func (t *Tracker) Close() error {
+	t.kill()
+	err := t.http.Close()
+	if t.udp != nil {
+		err = errors.Join(err, t.udp.Close())
+	}
+	return err
+}
+
+// Serve runs until ctx ends (then it tells the peers, closes and returns nil)
+// or a socket fails. It may be called once.
+func (t *Tracker) Serve(ctx context.Context) error {
+	srv := &http.Server{
+		Handler:           t.routes(),
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readHeaderTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(t.log.Handler(), slog.LevelDebug),
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		if err := srv.Serve(t.http); !errors.Is(err, http.ErrServerClosed) {
+			return fmt.Errorf("serve HTTP: %w", err)
+		}
+		return nil
+	})
+	g.Go(func() error {
+		<-ctx.Done()
+		return t.stop(srv)
+	})
+	g.Go(func() error {
+		t.tickLoop(ctx)
+		return nil
+	})
+	if t.udp != nil {
+		g.Go(func() error {
+			defer t.udp.Close()
+			err := nat.Serve(ctx, t.udp, nat.ServerOptions{Logger: t.log})
+			if ctx.Err() != nil {
+				return nil
+			}
+			return fmt.Errorf("serve STUN: %w", err)
+		})
+	}
+	return g.Wait()
+}
+
+// stop tells every peer, waits for their sessions, and cuts those that stay.
+func (t *Tracker) stop(srv *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
+	defer cancel()
+	bye := &signalpb.ServerMessage{Body: &signalpb.ServerMessage_Bye{Bye: &signalpb.Bye{Reason: "tracker is stopping"}}}
+	t.mu.Lock()
+	t.stopping = true
+	var out []output
+	for id := range t.sessions {
+		out = append(out, output{to: id, msg: bye, last: true})
+	}
+	t.deliver(out)
+	t.mu.Unlock()
+
+	cut := time.AfterFunc(goodbyeTimeout, t.kill)
+	defer cut.Stop()
+	t.sessionsWG.Wait()
+	t.kill()
+	if srv.Shutdown(ctx) != nil {
+		return srv.Close()
+	}
+	return nil
+}
+
+func (t *Tracker) tickLoop(ctx context.Context) {
+	tick := time.NewTicker(tickInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case now := <-tick.C:
+			t.guard.sweep(now)
+			t.mu.Lock()
+			t.deliver(t.reg.tick(now))
+			t.mu.Unlock()
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// hello makes a connection's challenge.
+func (t *Tracker) hello(ip netip.Addr) (*signalpb.Hello, rudp.Identity, error) {
+	challenge, err := rudp.NewIdentity()
+	if err != nil {
+		return nil, rudp.Identity{}, err
+	}
+	nonce := make([]byte, signal.NonceSize)
+	_, _ = rand.Read(nonce) // never fails
+	id := challenge.ID()
+	h := &signalpb.Hello{
+		ProtocolVersion: signal.ProtocolVersion,
+		Nonce:           nonce,
+		ChallengeKey:    id[:],
+		TrackerKey:      t.Key(),
+		ObservedIp:      ip.String(),
+	}
+	if udp, ok := t.UDPAddr().(*net.UDPAddr); ok {
+		h.UdpPort = uint32(udp.Port)
+	}
+	return h, challenge, nil
+}
