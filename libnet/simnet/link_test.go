@@ -225,6 +225,39 @@ func TestSameSeedSameResult(t *testing.T) {
 	}
 }
 
+// TestTiesAreOrdered: datagrams of several hosts that reach a full queue at the same instants
+// are taken and dropped the same way in every run, whatever order the senders ran in.
+func TestTiesAreOrdered(t *testing.T) {
+	run := func() (arrivals []arrival) {
+		synctest.Test(t, func(t *testing.T) {
+			n := newNetwork(t, 1)
+			sink := listen(t, newTestHost(t, n, addrC, Link{}, Link{Rate: 1e6, Queue: 5000}), 9)
+			from := netip.MustParseAddr("198.51.100.1")
+			for range 20 {
+				c := listen(t, newTestHost(t, n, from, Link{Delay: 10 * ms}, Link{}), 0)
+				from = from.Next()
+				go func() {
+					for range 20 {
+						if _, err := c.WriteTo(make([]byte, 1000), sink.LocalAddr()); err != nil {
+							t.Error(err)
+						}
+						time.Sleep(20 * ms)
+					}
+				}()
+			}
+			arrivals = drain(t, sink)
+			balance(t, n)
+		})
+		return arrivals
+	}
+	first := run()
+	for range 10 {
+		if !slices.Equal(run(), first) {
+			t.Fatal("a second run gave another result")
+		}
+	}
+}
+
 // TestIndependentSettings: more jitter loses the same datagrams.
 func TestIndependentSettings(t *testing.T) {
 	var lost [2][]bool
