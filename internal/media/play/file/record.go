@@ -13,6 +13,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plive/internal/media/cmaf"
 	"p2plive/internal/media/play"
 )
 
@@ -67,7 +68,7 @@ func Record(ctx context.Context, feed play.Feed, opts Options) (Result, error) {
 		rec.format = &fragmented{}
 	}
 	err = rec.run(ctx, feed)
-	if cerr := out.close(rec.total()); err == nil {
+	if cerr := out.close(); err == nil {
 		err = cerr
 	}
 	rec.result.Bytes = out.size
@@ -171,21 +172,21 @@ func (r *recorder) part(p play.Part) error {
 
 // trim drops samples that start after the recording's end.
 func (r *recorder) trim(p *play.Part) {
-	whole := *p.Chunk
-	for n := len(whole.Samples); n > 0; n-- {
-		p.Chunk.Samples = whole.Samples[:n-1]
-		if p.End() < r.duration { // here the last sample of n starts
-			p.Chunk.Samples = whole.Samples[:n]
-			break
-		}
-	}
-	whole.Samples = p.Chunk.Samples
-	last := p.End()
-	r.full[p.Index] = r.full[p.Index] || last >= r.duration || len(p.Chunk.Samples) == 0
-	for i := range r.full {
-		if p.Start() >= r.duration+slack {
+	if p.Start() >= r.duration+slack {
+		for i := range r.full {
 			r.full[i] = true
 		}
+	}
+	at := p.Chunk.Base
+	for i := range p.Chunk.Samples {
+		if cmaf.Time(at, p.Track.Timescale) >= r.duration {
+			p.Chunk.Samples = p.Chunk.Samples[:i]
+			break
+		}
+		at += uint64(p.Chunk.Samples[i].Duration)
+	}
+	if cmaf.Time(at, p.Track.Timescale) >= r.duration {
+		r.full[p.Index] = true
 	}
 }
 
@@ -237,7 +238,7 @@ func (o *output) explain(err error) error {
 }
 
 // close completes the file.
-func (o *output) close(time.Duration) error {
+func (o *output) close() error {
 	err := o.flush()
 	if o.file == nil {
 		return err
