@@ -68,6 +68,8 @@ const (
 	// for that time, then it is forgotten.
 	closeRepeats  = 3
 	closeInterval = 100 * time.Millisecond
+	// closeAnswers bounds those answers: a peer that goes on sending after that will find out by itself.
+	closeAnswers = 8
 
 	// maxSealed ends a session before AES-GCM's confidentiality limit for datagrams of at most 2 KiB:
 	// 2^28 (RFC 9001, appendix B.1). At 5 Mbit/s that is six days.
@@ -97,7 +99,15 @@ const (
 	// flushInterval is the shortest the KCP core has: it flushes at once when the last flush was longer
 	// ago, otherwise by then. It is also the grain of retransmission timeouts.
 	flushInterval = 10 * time.Millisecond
+	// pingInterval is the least time between two measurements of the round trip while data flows: 18 bytes
+	// each, under 0.1% at 1 Mbit/s.
+	pingInterval = 20 * time.Millisecond
+	// minShare lets every channel of a session move, however many there are.
+	minShare = 4
 	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.
 	readBatch  = 64
 	writeBatch = 64
 )
+
+// readErrorPause keeps a socket that fails for a while, as when its interface goes away, from taking a core.
+const readErrorPause = 10 * time.Millisecond

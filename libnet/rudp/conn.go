@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package rudp
+
+import (
+	"container/list"
+	"context"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Message is one message with the channel it came by. Data is the caller's to keep.
+type Message struct {
+	Channel ChannelID
+	Data    []byte
+}
+
+// Conn is a session with one peer. Its methods may be called from any goroutine.
+type Conn struct {
+	ep          *Endpoint
+	peer        PeerID
+	local       connID        // in datagrams to us; set when registered
+	established chan struct{} // closed when a dialled session is open
+	done        chan struct{} // closed when the session has ended
+	readable    chan struct{} // a message waits for Recv
+
+	// Guarded by Endpoint.mu.
+	counted bool
+	half    *list.Element
+	hash    initiationHash
+
+	timer timerSlot // guarded by timerQueue.mu
+
+	// Owned by the read loop.
+	touched  bool
+	response []byte // to this session's initiation
+
+	mu        sync.Mutex
+	state     connState
+	err       error // why the session ended
+	addr      netip.AddrPort
+	remote    connID // in datagrams to the peer
+	created   time.Time
+	wakeAt    time.Time // when onTimer will run, if not zero
+	keys      sessionKeys
+	sealed    uint64 // counter of the next datagram
+	replay    replayFilter
+	lastRecv  time.Time // of an authentic datagram
+	lastPing  time.Time
+	dialing   *initiation
+	confirmed bool // the peer has shown that it has our keys
+	retryAt   time.Time
+	retryWait time.Duration
+	farewell  farewell
+	out       packer
+	window    window
+	channels  map[ChannelID]*Channel
+	active    []*Channel // those whose core must be polled
+	ready     []*Channel // those with a message for Recv, in turn
+	stats     ConnStats
+}
+
+type connState uint8
+
+const (
+	stateNew      connState = iota // not registered, or its handshake has not begun
+	stateDialing                   // initiation sent
+	stateHalfOpen                  // response sent, the initiator has not proved itself
+	stateOpen
+	stateClosing // ended here; repeats its farewell
+	stateClosed
+)
+
+// farewell is what a closed session still says for a moment.
+type farewell struct {
+	code    uint16
+	reason  string
+	sent    int // by the timer
+	answers int // to late datagrams
+}
+
+func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn {
+	return &Conn{
+		ep:          e,
+		peer:        peer,
+		addr:        addr,
+		created:     now,
+		lastRecv:    now,
+		established: make(chan struct{}),
+		done:        make(chan struct{}),
+		readable:    make(chan struct{}, 1),
+		timer:       timerSlot{index: -1},
+		window:      newWindow(now),
+		channels:    make(map[ChannelID]*Channel),
+	}
+}
+
+// Peer is the id that the peer has proved to hold.
+func (c *Conn) Peer() PeerID { return c.peer }
+
+// RemoteAddr is where datagrams to the peer go.
+func (c *Conn) RemoteAddr() netip.AddrPort {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.addr
+}
+
+// Done is closed when the session has ended; Err then says why.
+func (c *Conn) Done() <-chan struct{} { return c.done }
+
+// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout, ErrKeyExhausted. All match
+// net.ErrClosed.
+func (c *Conn) Err() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.err
+}
+
+// Stats describes the session at this moment.
+func (c *Conn) Stats() ConnStats {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.stats
+	s.RTT, s.MinRTT = c.window.srtt, c.window.minRTT()
+	s.Window, s.InFlight = c.window.segments(), c.inFlight()
+	s.Channels = len(c.channels)
+	for _, ch := range c.channels {
+		if ch.core != nil {
+			s.SendQueue += ch.core.WaitSnd()
+		}
+	}
+	return s
+}
+
+// Close ends the session with CodeNormal. See CloseWithCode.
+func (c *Conn) Close(reason string) error { return c.CloseWithCode(CodeNormal, reason) }
+
+// CloseWithCode ends the session at once: the peer is told by a datagram that is repeated a few times,
+// messages that it has not acknowledged are given up, and messages not read here are gone. Calls that wait
+// return. A reason longer than MaxReason bytes is cut. Closing again does nothing.
+func (c *Conn) CloseWithCode(code uint16, reason string) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.endHere(&CloseError{Code: code, Reason: cutReason(reason)}, code, reason)
+		c.freeChannels()
+	}
+	return nil
+}
+
+// Recv gives the next message of any channel on which Channel.Recv has never been called, so that one
+// goroutine can read a whole session. Messages of one channel come in order; channels with messages take
+// turns. After the peer has closed or gone, the messages that came before are still given, then Err.
+func (c *Conn) Recv(ctx context.Context) (Message, error) {
+	for {
+		c.mu.Lock()
+		m, ok := c.nextMessage()
+		err := c.err
+		c.mu.Unlock()
+		if ok {
+			return m, nil
+		}
+		if err != nil {
+			return Message{}, err
+		}
+		select {
+		case <-c.readable:
+		case <-c.done:
+		case <-ctx.Done():
+			return Message{}, context.Cause(ctx)
+		}
+	}
+}
+
+// nextMessage takes one message from the channel whose turn it is.
+func (c *Conn) nextMessage() (Message, bool) {
+	for len(c.ready) > 0 {
+		ch := c.ready[0]
+		c.ready[0] = nil
+		c.ready = c.ready[1:]
+		ch.queued = false
+		if ch.claimed {
+			continue
+		}
+		data, ok := ch.take()
+		if !ok {
+			continue
+		}
+		ch.markReady()
+		if len(c.ready) > 0 {
+			signal(c.readable) // for another Recv that waits
+		}
+		return Message{Channel: ch.id, Data: data}, true
+	}
+	c.ready = nil
+	return Message{}, false
+}
+
+func signal(ch chan struct{}) {
+	select {
+	case ch <- struct{}{}:
+	default:
+	}
+}
+
+// startDial sends the initiation; onTimer repeats it.
+func (c *Conn) startDial(now time.Time) error {
+	// The Diffie-Hellman exchanges need no lock: nobody else has the session yet.
+	dialing, err := newInitiation(c.ep.cfg.Identity, c.ep.cfg.Prologue, c.local, c.peer)
+	if err != nil {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return c.err
+	}
+	c.state, c.dialing = stateDialing, dialing
+	c.retryWait = handshakeRetry
+	c.retryAt = now.Add(c.retryWait)
+	c.writeRaw(dialing.datagram)
+	c.wake(c.retryAt)
+	return nil
+}
+
+// onResponse opens a dialled session.
+func (c *Conn) onResponse(b []byte, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != stateDialing {
+		return // a repeated response
+	}
+	keys, remote, status, err := c.dialing.finish(b)
+	if err != nil {
+		c.ep.counters.unauthentic.Add(1)
+		return
+	}
+	c.dialing = nil
+	if status != statusAccepted {
+		c.end(&CloseError{Code: CodeBusy, Reason: "too many sessions", Remote: true})
+		return
+	}
+	c.keys, c.remote = keys, remote
+	c.state, c.lastRecv = stateOpen, now
+	// The responder keeps the session to itself until it hears from us under the new keys.
+	c.retryWait = handshakeRetry
+	c.retryAt = now.Add(c.retryWait)
+	c.ping(now)
+	c.flush()
+	c.wake(c.retryAt)
+	close(c.established)
+	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
+}
+
+// startHalfOpen sets up a session whose response is about to be sent.
+func (c *Conn) startHalfOpen(remote connID, keys sessionKeys, response []byte, now time.Time) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err != nil {
+		return
+	}
+	c.state, c.remote, c.keys, c.response = stateHalfOpen, remote, keys, response
+	c.wake(now.Add(halfOpenTimeout))
+}
+
+// abandon ends a session that never was open, without a word. It reports false if it is open by now.
+func (c *Conn) abandon(err error) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state == stateOpen {
+		return false
+	}
+	c.end(err)
+	return true
+}
+
+// shutdown ends the session with the endpoint: its farewells go out at once, for there is no later.
+func (c *Conn) shutdown() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.state {
+	case stateOpen:
+		c.endHere(&CloseError{Code: CodeShutdown, Reason: "endpoint closed"}, CodeShutdown, "endpoint closed")
+		c.freeChannels()
+		for range closeRepeats - 1 {
+			c.sendFarewell()
+		}
+	case stateClosing, stateClosed:
+	default:
+		c.end(ErrEndpointClosed)
+	}
+	c.state = stateClosed
+	c.ep.forget(c)
+}
+
+// endHere ends an open session and tells the peer. The caller holds c.mu.
+func (c *Conn) endHere(err error, code uint16, reason string) {
+	if c.state != stateOpen {
+		c.end(err)
+		return
+	}
+	c.finish(err)
+	c.state = stateClosing
+	c.farewell = farewell{code: code, reason: cutReason(reason), sent: 1}
+	c.sendFarewell()
+	c.ep.release(c)
+	c.wake(time.Now().Add(closeInterval))
+}
+
+// end ends the session without telling the peer. The caller holds c.mu.
+func (c *Conn) end(err error) {
+	if c.err != nil {
+		return
+	}
+	c.finish(err)
+	c.state = stateClosed
+	c.ep.forget(c)
+}
+
+// finish is what both ways of ending have in common. Cores stay as long as messages in them can be read.
+func (c *Conn) finish(err error) {
+	c.err = err
+	close(c.done)
+	c.active = nil
+	c.dialing = nil
+	c.out.drop(c.ep)
+	c.ep.log.Debug("session ended", slog.Any("peer", c.peer), slog.Any("cause", err))
+}
+
+// freeChannels gives up all messages, sent and received.
+func (c *Conn) freeChannels() {
+	for _, ch := range c.channels {
+		ch.core = nil
+	}
+	c.ready = nil
+}
+
+// wake makes onTimer run at the given time or earlier. The caller holds c.mu.
+func (c *Conn) wake(at time.Time) {
+	if !c.wakeAt.IsZero() && !at.Before(c.wakeAt) {
+		return
+	}
+	c.wakeAt = at
+	c.ep.timers.add(c, at)
+}

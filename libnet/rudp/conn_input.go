@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package rudp
+
+import (
+	"strings"
+	"time"
+
+	"github.com/xtaci/kcp-go/v5"
+)
+
+// receive takes a data datagram for this session. It tells whether endBatch must follow.
+func (c *Conn) receive(b []byte, counter uint64, now time.Time) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	switch c.state {
+	case stateOpen, stateHalfOpen, stateClosing:
+	default:
+		c.ep.counters.unknownSession.Add(1)
+		return false
+	}
+	if !c.replay.fresh(counter) {
+		c.ep.counters.replayed.Add(1)
+		return false
+	}
+	frames, err := c.keys.recv.open(b, counter)
+	if err != nil {
+		c.ep.counters.unauthentic.Add(1)
+		return false
+	}
+	c.replay.accept(counter)
+	c.stats.DatagramsIn++
+	c.stats.WireIn += uint64(len(b))
+	if c.state == stateClosing {
+		if c.farewell.answers < closeAnswers && !isClose(frames) {
+			c.farewell.answers++
+			c.sendFarewell()
+		}
+		return false
+	}
+	c.lastRecv, c.confirmed = now, true
+	if c.state == stateHalfOpen && !c.prove(now) {
+		return false
+	}
+	c.takeFrames(frames, now)
+	return c.state == stateOpen
+}
+
+// prove opens a session whose initiator has just sent its first sealed datagram.
+func (c *Conn) prove(now time.Time) bool {
+	c.state = stateOpen
+	if err := c.ep.promote(c); err != nil {
+		c.ep.counters.handshakesRefused.Add(1)
+		c.endHere(&CloseError{Code: CodeBusy, Reason: err.Error()}, CodeBusy, err.Error())
+		return false
+	}
+	c.ping(now) // a first round trip for the window
+	c.wake(now.Add(c.ep.cfg.KeepAlive))
+	return true
+}
+
+func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
+
+func (c *Conn) takeFrames(b []byte, now time.Time) {
+	answered := false
+	for len(b) > 0 {
+		f, rest, err := nextFrame(b)
+		if err != nil {
+			c.ep.counters.malformed.Add(1)
+			return
+		}
+		b = rest
+		switch f.kind {
+		case frameSegments:
+			c.takeSegments(f.channel, f.body, now)
+		case framePing:
+			if !answered { // one datagram gets one pong: no multiplying
+				answered = true
+				appendPing(c.out.reserve(c, pingLen)[:0], framePong, f.token)
+			}
+		case framePong:
+			rtt := now.Sub(c.ep.start) - time.Duration(f.token)
+			if rtt > 0 && rtt < c.ep.cfg.IdleTimeout {
+				c.window.onRTT(rtt, now)
+			}
+		case frameClose:
+			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
+			return
+		}
+	}
+}
+
+// takeSegments feeds checked KCP segments to their channel's core, which answers at once with
+// acknowledgements, and with new data where they make room for it.
+func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
+	ch := c.channel(id)
+	if ch == nil {
+		c.ep.counters.malformed.Add(1) // the peer uses more channels than there are
+		return
+	}
+	queued := ch.core.WaitSnd()
+	ch.core.Input(b, kcp.IKCP_PACKET_REGULAR, true)
+	ch.observe(b)
+	if ch.tell {
+		ch.activate(now)
+	}
+	if ch.core.WaitSnd() < queued {
+		signal(ch.writable)
+	}
+	ch.markReady()
+}
+
+// endBatch follows the last datagram of a batch: what it caused leaves together.
+func (c *Conn) endBatch(now time.Time) {
+	c.touched = false
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.state != stateOpen {
+		return
+	}
+	c.adjust(now)
+	c.flush()
+}
+
+// ping asks the peer for a sign of life that measures the round trip.
+func (c *Conn) ping(now time.Time) {
+	c.lastPing = now
+	appendPing(c.out.reserve(c, pingLen)[:0], framePing, uint64(now.Sub(c.ep.start)))
+}
+
+// sendFarewell sends the close datagram once.
+func (c *Conn) sendFarewell() {
+	n := closeHeaderLen + len(c.farewell.reason)
+	appendClose(c.out.reserve(c, n)[:0], c.farewell.code, c.farewell.reason)
+	c.flush()
+}
+
+// observe reads from the segments what the core does not tell: how far the peer acknowledges, its window,
+// and whether it asks for ours.
+func (ch *Channel) observe(b []byte) {
+	for len(b) >= kcpHeaderLen {
+		s := parseSegment(b)
+		if int32(s.una-ch.acked) > 0 && int32(s.una-ch.sent) <= 0 {
+			ch.acked = s.una
+		}
+		ch.peerWindow = int(s.window)
+		if s.cmd == kcp.IKCP_CMD_WASK {
+			ch.tell = true
+		}
+		b = b[kcpHeaderLen+int(s.length):]
+	}
+}
