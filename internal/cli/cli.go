@@ -20,6 +20,7 @@ type commandLine struct {
 	LogLevel  string `help:"Least level that is logged to standard error: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" group:"Global flags:"`
 	LogFormat string `help:"How log lines are written: text or json." enum:"text,json" default:"text" group:"Global flags:"`
 
+	Tracker trackerCmd `cmd:"" help:"Bring peers together: who is in which stream, and how to reach them."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"p2plive/internal/signal"
 )
 
 var update = flag.Bool("update", false, "write the golden files of this package anew")
@@ -111,15 +113,16 @@ func TestExitCode(t *testing.T) {
 		err  error
 		want int
 	}{
-		"done":               {nil, exitDone},
-		"failed":             {errors.New("disk full"), exitFailed},
-		"port in use":        {fmt.Errorf("start: %w", inUse), exitFailed},
-		"usage":              {usageErrorf("no"), exitUsage},
-		"wrapped usage":      {fmt.Errorf("tracker: %w", usageErrorf("no")), exitUsage},
-		"unreachable":        {fmt.Errorf("watch: %w", unreachable(errors.New("gone"))), exitUnreachable},
-		"unreachable no err": {unreachable(nil), exitDone},
-		"refused":            {fmt.Errorf("watch: %w", refused), exitUnreachable},
-		"no such host":       {&net.DNSError{Err: "no such host"}, exitUnreachable},
+		"done":          {nil, exitDone},
+		"failed":        {errors.New("disk full"), exitFailed},
+		"port in use":   {fmt.Errorf("start: %w", inUse), exitFailed},
+		"usage":         {usageErrorf("no"), exitUsage},
+		"wrapped usage": {fmt.Errorf("tracker: %w", usageErrorf("no")), exitUsage},
+		"tracker away":  {fmt.Errorf("watch: %w", signal.ErrUnreachable), exitUnreachable},
+		"not a tracker": {fmt.Errorf("watch: %w", signal.ErrProtocol), exitUnreachable},
+		"wrong key":     {&signal.RejectedError{Text: "wrong edge key"}, exitFailed},
+		"refused":       {fmt.Errorf("watch: %w", refused), exitUnreachable},
+		"no such host":  {&net.DNSError{Err: "no such host"}, exitUnreachable},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

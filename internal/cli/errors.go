@@ -12,6 +12,8 @@ import (
 	"syscall"
 
 	"github.com/alecthomas/kong"
+
+	"p2plive/internal/signal"
 )
 
 // Exit codes of the process. Scripts rely on them.
@@ -36,15 +38,6 @@ func usageErrorf(format string, args ...any) error {
 	return &codedError{exitUsage, fmt.Errorf(format, args...)}
 }
 
-// unreachable marks err as: what the user named could not be reached, exit
-// code 3. It returns nil for nil.
-func unreachable(err error) error {
-	if err == nil {
-		return nil
-	}
-	return &codedError{exitUnreachable, err}
-}
-
 // ExitCode maps what Run returned to the exit code of the process: 0 done,
 // 1 failed, 2 bad usage, 3 could not reach what was named.
 func ExitCode(err error) int {
@@ -53,6 +46,9 @@ func ExitCode(err error) int {
 	}
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
+	}
+	if errors.Is(err, signal.ErrUnreachable) || errors.Is(err, signal.ErrProtocol) {
+		return exitUnreachable
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		return exitUnreachable

@@ -41,8 +41,8 @@ func readKeyFile(path string, log *slog.Logger) ([]byte, error) {
 		return nil, usageErrorf("key file %s: %w", path, errKeyEmpty)
 	}
 	// Windows has no such bits; Go makes them up there.
-	if info, err := file.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o077 != 0 {
-		log.Warn("key file can be read by other users: chmod 600 it", "file", path, "mode", info.Mode().Perm())
+	if info, err := file.Stat(); err == nil && runtime.GOOS != "windows" && info.Mode().Perm()&0o007 != 0 {
+		log.Warn("key file is open to every user of this machine: chmod 600 it", "file", path, "mode", info.Mode().Perm())
 	}
 	return key, nil
 }

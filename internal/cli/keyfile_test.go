@@ -23,6 +23,7 @@ func TestReadKeyFile(t *testing.T) {
 		"no newline":    {"secret", 0o400, "secret", "", ""},
 		"windows line":  {"  secret \r\n", 0o600, "secret", "", ""},
 		"longest":       {strings.Repeat("k", maxKeySize), 0o600, strings.Repeat("k", maxKeySize), "", ""},
+		"group reads":   {"secret", 0o640, "secret", "", ""},
 		"others read":   {"secret", 0o644, "secret", "", "chmod 600"},
 		"empty":         {"", 0o600, "", "there is no key in it", ""},
 		"only newlines": {"\n\n", 0o600, "", "there is no key in it", ""},
