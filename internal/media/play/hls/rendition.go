@@ -37,9 +37,9 @@ type rendition struct {
 	track    *wire.Track
 	inits    map[uint64][]byte // those that the segments need, and the newest
 	init     uint64            // number of the newest
-	segments []*segment // the last one is open
-	pending  part       // of the open segment
-	dropped  uint64     // discontinuities among segments that are gone
+	segments []*segment        // the last one is open
+	pending  part              // of the open segment
+	dropped  uint64            // discontinuities among segments that are gone
 	longest  time.Duration
 	restart  bool // the next fragment starts a new timeline
 }
