@@ -120,6 +120,7 @@ func TestExitCode(t *testing.T) {
 		"wrapped usage": {fmt.Errorf("tracker: %w", usageErrorf("no")), exitUsage},
 		"tracker away":  {fmt.Errorf("watch: %w", signal.ErrUnreachable), exitUnreachable},
 		"not a tracker": {fmt.Errorf("watch: %w", signal.ErrProtocol), exitUnreachable},
+		"not live":      {fmt.Errorf("%w: x", errNotLive), exitUnreachable},
 		"wrong key":     {&signal.RejectedError{Text: "wrong edge key"}, exitFailed},
 		"refused":       {fmt.Errorf("watch: %w", refused), exitUnreachable},
 		"no such host":  {&net.DNSError{Err: "no such host"}, exitUnreachable},

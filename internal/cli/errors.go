@@ -24,6 +24,9 @@ const (
 	exitUnreachable = 3
 )
 
+// errNotLive says that the time was over before the stream's source was there.
+var errNotLive = errors.New("the stream was not live")
+
 // codedError is an error that knows the exit code it leads to.
 type codedError struct {
 	code int
@@ -47,8 +50,10 @@ func ExitCode(err error) int {
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}
-	if errors.Is(err, signal.ErrUnreachable) || errors.Is(err, signal.ErrProtocol) {
-		return exitUnreachable
+	for _, away := range []error{errNotLive, signal.ErrUnreachable, signal.ErrProtocol} {
+		if errors.Is(err, away) {
+			return exitUnreachable
+		}
 	}
 	if dial, ok := errors.AsType[*net.OpError](err); ok && dial.Op == "dial" {
 		return exitUnreachable
