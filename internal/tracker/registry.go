@@ -135,12 +135,12 @@ func (r *registry) joinEdge(now time.Time, m *member) {
 
 func (r *registry) joinSource(now time.Time, m *member) {
 	s := r.streams[m.stream]
+	if s != nil && s.source != nil {
+		r.dismiss(now, s.source, m)
+	}
 	if s != nil && s.name != m.name {
 		r.end(s) // the same key under a new name is a new stream to its viewers
 		s = nil
-	}
-	if s != nil && s.source != nil {
-		r.dismiss(now, s.source, m)
 	}
 	fresh := s == nil
 	if fresh {
