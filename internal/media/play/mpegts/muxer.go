@@ -8,6 +8,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
@@ -81,6 +82,11 @@ func newTrack(w *wire.Track) (*track, error) {
 	t := &track{ts: &mpegts.Track{}, scale: w.Timescale}
 	if len(w.Language) == 3 { // ISO 639-2, the only form that the format has
 		t.ts.Language = w.Language
+	}
+	switch name, _, _ := strings.Cut(w.Codec, "."); name {
+	case "avc1", "avc3", "hvc1", "hev1", "mp4a", "opus":
+	default:
+		return nil, fmt.Errorf("track %d: %s %w", w.ID, w.Codec, ErrUnsupported)
 	}
 	codec, err := cmaf.Codec(w.Init)
 	if err != nil {

@@ -55,11 +55,32 @@ func Handler(feed play.Feed, opts Options) http.Handler {
 		}
 		defer conn.CloseNow()
 		conn.SetReadLimit(maxMessage)
-		// A page has nothing to say: any message from it ends the connection.
-		ctx := conn.CloseRead(r.Context())
+		ctx, cancel := context.WithCancelCause(r.Context())
+		listening := make(chan struct{})
+		go func() {
+			defer close(listening)
+			cancel(listen(ctx, conn))
+		}()
 		p := page{conn: conn, choice: choice, status: opts.Status, joiners: map[wire.TrackID]*cmaf.Joiner{}}
 		p.serve(ctx, sub)
+		if errors.Is(context.Cause(ctx), errTalks) {
+			_ = conn.Close(websocket.StatusPolicyViolation, errTalks.Error())
+		}
+		_ = conn.CloseNow()
+		<-listening
+		cancel(nil)
 	})
+}
+
+var errTalks = errors.New("this end only sends")
+
+// listen answers the protocol's control frames until the page goes. A page
+// has nothing to say: any message from it is an error.
+func listen(ctx context.Context, conn *websocket.Conn) error {
+	if _, _, err := conn.Reader(ctx); err != nil {
+		return err
+	}
+	return errTalks
 }
 
 // choice of tracks: nil for the first of its kind.

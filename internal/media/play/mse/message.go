@@ -59,7 +59,7 @@ type (
 		Title    string       `json:"title"`
 		Ended    bool         `json:"ended"`
 		Tracks   []trackEntry `json:"tracks"`
-		Selected []uint8      `json:"selected"` // the tracks whose init segments and fragments follow
+		Selected []int        `json:"selected"` // the tracks whose init segments and fragments follow
 	}
 	trackEntry struct {
 		ID         uint8  `json:"id"`
@@ -91,7 +91,7 @@ type (
 func newCatalogMessage(c *wire.Catalog, selected []*wire.Track) catalogMessage {
 	m := catalogMessage{
 		Type: "catalog", Stream: c.Stream.String(), Epoch: uint64(c.Epoch), Version: c.Version,
-		Title: c.Title, Ended: c.Ended, Tracks: []trackEntry{}, Selected: []uint8{},
+		Title: c.Title, Ended: c.Ended, Tracks: []trackEntry{}, Selected: []int{},
 	}
 	for i := range c.Tracks {
 		t := &c.Tracks[i]
@@ -105,7 +105,7 @@ func newCatalogMessage(c *wire.Catalog, selected []*wire.Track) catalogMessage {
 		})
 	}
 	for _, t := range selected {
-		m.Selected = append(m.Selected, uint8(t.ID))
+		m.Selected = append(m.Selected, int(t.ID))
 	}
 	return m
 }
