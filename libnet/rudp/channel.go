@@ -284,7 +284,17 @@ func (ch *Channel) activate(now time.Time) {
 	if !now.Before(ch.due) {
 		ch.update()
 	}
-	c.wake(ch.due)
+	c.wake(ch.pollAt())
+}
+
+// pollAt is when the core must be updated: as soon as it can flush when it has something new, and later
+// when it only waits for acknowledgements, so that the next message finds it ready to flush.
+func (ch *Channel) pollAt() time.Time {
+	unsent := ch.core.WaitSnd() - int(ch.sent-ch.acked)
+	if ch.tell || unsent > 0 {
+		return ch.due
+	}
+	return ch.due.Add(repeatInterval - flushInterval)
 }
 
 // update makes the core flush; it does so only if ch.due has come.

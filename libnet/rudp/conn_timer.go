@@ -81,7 +81,7 @@ func (c *Conn) poll(now time.Time) (next time.Time) {
 	c.adjust(now)
 	kept := c.active[:0]
 	for _, ch := range c.active {
-		if !now.Before(ch.due) {
+		if !now.Before(ch.pollAt()) {
 			ch.update()
 		}
 		if !ch.busy() {
@@ -89,8 +89,8 @@ func (c *Conn) poll(now time.Time) (next time.Time) {
 			continue
 		}
 		kept = append(kept, ch)
-		if next.IsZero() || ch.due.Before(next) {
-			next = ch.due
+		if at := ch.pollAt(); next.IsZero() || at.Before(next) {
+			next = at
 		}
 	}
 	if len(kept) < len(c.active) {

@@ -267,15 +267,14 @@ func (e *Endpoint) promote(c *Conn) error {
 	if e.sessions >= e.cfg.MaxSessions {
 		return ErrTooManySessions
 	}
-	select {
-	case e.accept <- c:
-	default:
+	if len(e.accept) == cap(e.accept) {
 		return errBacklog
 	}
 	e.dropHalfOpen(c)
 	e.sessions++
 	c.counted = true
 	e.counters.accepted.Add(1)
+	e.accept <- c // does not block: all who send hold e.mu
 	return nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 	"testing"
 	"time"
 
@@ -62,6 +63,7 @@ func loopback(t testing.TB, change func(*Config)) *Endpoint {
 type world struct {
 	t    testing.TB
 	net  *simnet.Network
+	taps sync.Mutex // held in every tap's hook
 	last byte
 	all  []*Endpoint
 }
@@ -175,4 +177,61 @@ func recvNumbered(ctx context.Context, ch *Channel, count, size int) error {
 		}
 	}
 	return nil
+}
+
+// tap is a net.PacketConn that shows each datagram that is written, and sends what the hook makes of it.
+type tap struct {
+	net.PacketConn
+	mu      *sync.Mutex
+	onWrite func(b []byte) [][]byte
+}
+
+func (p *tap) WriteTo(b []byte, addr net.Addr) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, d := range p.onWrite(b) {
+		if _, err := p.PacketConn.WriteTo(d, addr); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+
+// tapped runs an endpoint whose datagrams pass the hook.
+func (w *world) tapped(link simnet.Link, onWrite func(b []byte) [][]byte, change func(*Config)) *Endpoint {
+	_, pc := w.host(link, link)
+	e := start(w.t, &tap{pc, &w.taps, onWrite}, change)
+	w.all = append(w.all, e)
+	return e
+}
+
+// raw is a bare socket in the simulated network, for an attacker.
+func (w *world) raw() net.PacketConn {
+	_, pc := w.host(simnet.Link{}, simnet.Link{})
+	return pc
+}
+
+func writeTo(t testing.TB, pc net.PacketConn, b []byte, to netip.AddrPort) {
+	t.Helper()
+	if _, err := pc.WriteTo(b, net.UDPAddrFromAddrPort(to)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// counts how often each kind of datagram was written.
+type kinds [256]int
+
+func (k *kinds) pass(b []byte) [][]byte {
+	k[b[0]]++
+	return [][]byte{b}
+}
+
+// tables counts what an endpoint still knows of its sessions.
+func tables(e *Endpoint) int {
+	e.mu.RLock()
+	n := len(e.conns) + len(e.initiations) + e.halfOpen.Len() + e.sessions
+	e.mu.RUnlock()
+	e.timers.mu.Lock()
+	defer e.timers.mu.Unlock()
+	return n + len(e.timers.queue)
 }

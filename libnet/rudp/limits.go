@@ -97,8 +97,11 @@ const (
 // The pump.
 const (
 	// flushInterval is the shortest the KCP core has: it flushes at once when the last flush was longer
-	// ago, otherwise by then. It is also the grain of retransmission timeouts.
+	// ago, otherwise by then.
 	flushInterval = 10 * time.Millisecond
+	// repeatInterval is how often a channel that only waits for acknowledgements looks for timeouts. Each look
+	// is a flush, and keeps a new message waiting for up to flushInterval.
+	repeatInterval = 25 * time.Millisecond
 	// pingInterval is the least time between two measurements of the round trip while data flows: 18 bytes
 	// each, under 0.1% at 1 Mbit/s.
 	pingInterval = 20 * time.Millisecond

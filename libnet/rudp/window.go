@@ -18,8 +18,10 @@ const (
 	// queueTarget is the delay that a session may add on its path.
 	queueTarget = 60 * time.Millisecond
 	// lossTolerance is the share of retransmissions that random loss and reordering may cause.
-	lossTolerance = 0.12
-	lossDecrease  = 0.75
+	lossTolerance = 0.25
+	lossDecrease  = 0.7
+	// lossSample is how many segments that share is taken of: with fewer, chance alone exceeds it.
+	lossSample = 48
 	// roundMin is the least time between two decisions: on short paths several round trips.
 	roundMin = 20 * time.Millisecond
 	// baseInterval: the base delay is the least of the current interval and the one before, so that a
@@ -38,8 +40,9 @@ type window struct {
 
 	roundSince time.Time
 	roundRTT   time.Duration // least of the round
-	sent, lost int           // segments of the round: all, and those sent again
 	limited    bool          // the window was what held data back
+
+	sent, lost int // segments since the last look at losses: all, and those sent again
 }
 
 func newWindow(now time.Time) window {
@@ -91,14 +94,14 @@ func (w *window) update(inFlight int, now time.Time) bool {
 	before := int(w.size)
 	w.decide(w.roundRTT - w.minRTT())
 	w.size = min(max(w.size, windowMin), windowMax)
-	w.roundSince, w.roundRTT, w.sent, w.lost, w.limited = now, 0, 0, 0, false
+	w.roundSince, w.roundRTT, w.limited = now, 0, false
 	return int(w.size) != before
 }
 
 func (w *window) decide(queue time.Duration) {
 	over := float64(queue) / float64(queueTarget)
 	switch {
-	case w.sent >= windowMin && float64(w.lost) > lossTolerance*float64(w.sent):
+	case w.lossy():
 		w.probing = false
 		w.size *= lossDecrease
 	case over > 1:
@@ -109,8 +112,18 @@ func (w *window) decide(queue time.Duration) {
 		w.size *= 2
 	default:
 		w.probing = false
-		w.size += 1 + 0.1*w.size*(1-over)
+		w.size += 1 + 0.04*w.size*(1-over)
 	}
+}
+
+// lossy looks at the losses once enough has been sent to judge.
+func (w *window) lossy() bool {
+	if w.sent < lossSample {
+		return false
+	}
+	lossy := float64(w.lost) > lossTolerance*float64(w.sent)
+	w.sent, w.lost = 0, 0
+	return lossy
 }
 
 // segments is the size in whole segments.

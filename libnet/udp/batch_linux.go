@@ -90,10 +90,8 @@ func (o *outBatch) setAddr(i int, to netip.AddrPort) {
 	a.IP = o.ips[i][:]
 }
 
-// growBuffers asks for larger buffers, past the administrator's limit where the process may.
-func growBuffers(u *net.UDPConn) {
-	u.SetReadBuffer(socketBuffer)
-	u.SetWriteBuffer(socketBuffer)
+// forceBuffers goes past the administrator's limit where the process may.
+func forceBuffers(u *net.UDPConn) {
 	raw, err := u.SyscallConn()
 	if err != nil {
 		return

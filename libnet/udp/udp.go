@@ -44,16 +44,16 @@ func Listen(address string) (*Socket, error) {
 	return New(conn)
 }
 
-// New takes ownership of conn. A *net.UDPConn gets larger socket buffers and, on Linux, recvmmsg and
-// sendmmsg; any other net.PacketConn is read and written one datagram at a time.
+// New takes ownership of conn and asks for larger socket buffers. A *net.UDPConn gets recvmmsg and
+// sendmmsg on Linux; any other net.PacketConn is read and written one datagram at a time.
 func New(conn net.PacketConn) (*Socket, error) {
 	local, err := addrPort(conn.LocalAddr())
 	if err != nil {
 		return nil, fmt.Errorf("local address: %w", err)
 	}
 	s := &Socket{conn: conn, local: local}
+	growBuffers(conn)
 	if u, ok := conn.(*net.UDPConn); ok {
-		growBuffers(u)
 		s.batch = newBatcher(u)
 	} else {
 		s.batch = newSingle(conn)
@@ -93,6 +93,19 @@ func (s *Socket) WriteBatch(ms []Message) (int, error) {
 		ms = ms[min(1, len(ms)):]
 	}
 	return sent, first
+}
+
+// growBuffers asks for larger socket buffers; the kernel grants what its limits allow.
+func growBuffers(conn net.PacketConn) {
+	if c, ok := conn.(interface{ SetReadBuffer(int) error }); ok {
+		c.SetReadBuffer(socketBuffer)
+	}
+	if c, ok := conn.(interface{ SetWriteBuffer(int) error }); ok {
+		c.SetWriteBuffer(socketBuffer)
+	}
+	if u, ok := conn.(*net.UDPConn); ok {
+		forceBuffers(u)
+	}
 }
 
 // addrPort converts what a net.PacketConn calls an address.

@@ -1,0 +1,242 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package rudp
+
+import (
+	"bytes"
+	"encoding/binary"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf8"
+
+	"github.com/xtaci/kcp-go/v5"
+)
+
+// kcpSegments are the bytes that a core sends for a message.
+func kcpSegments(t testing.TB, conv uint32, msg []byte) []byte {
+	t.Helper()
+	var out []byte
+	core := kcp.NewKCP(conv, func(b []byte, n int) { out = append(out, b[:n]...) })
+	core.NoDelay(1, 10, 2, 1)
+	core.Send(msg)
+	core.Update()
+	if len(out) == 0 {
+		t.Fatal("the core sent nothing")
+	}
+	return out
+}
+
+func TestFrames(t *testing.T) {
+	segments := kcpSegments(t, 7, []byte("hello"))
+	b := make([]byte, segmentsHeaderLen)
+	putSegmentsHeader(b, len(segments))
+	b = append(b, segments...)
+	b = appendPing(b, framePing, 42)
+	b = appendPing(b, framePong, 43)
+	b = appendClose(b, 300, "enough")
+	b = append(b, framePadding, 0xff, 0xff)
+
+	want := []frame{
+		{kind: frameSegments, channel: 7, body: segments},
+		{kind: framePing, token: 42},
+		{kind: framePong, token: 43},
+		{kind: frameClose, code: 300, body: []byte("enough")},
+		{kind: framePadding},
+	}
+	for i, w := range want {
+		f, rest, err := nextFrame(b)
+		if err != nil {
+			t.Fatalf("frame %d: %v", i, err)
+		}
+		if f.kind != w.kind || f.channel != w.channel || !bytes.Equal(f.body, w.body) || f.token != w.token || f.code != w.code {
+			t.Fatalf("frame %d = %+v, want %+v", i, f, w)
+		}
+		b = rest
+	}
+	if len(b) != 0 {
+		t.Fatalf("%d bytes left", len(b))
+	}
+}
+
+func TestFramesRefused(t *testing.T) {
+	segments := kcpSegments(t, 7, []byte("hello"))
+	framed := func(change func(b []byte)) []byte {
+		b := make([]byte, segmentsHeaderLen)
+		putSegmentsHeader(b, len(segments))
+		b = append(b, segments...)
+		change(b)
+		return b
+	}
+	two := append(bytes.Clone(segments), kcpSegments(t, 8, []byte("other channel"))...)
+	mixed := make([]byte, segmentsHeaderLen)
+	putSegmentsHeader(mixed, len(two))
+	mixed = append(mixed, two...)
+
+	tests := []struct {
+		name string
+		b    []byte
+	}{
+		{"unknown kind", []byte{0x55}},
+		{"short segments header", []byte{frameSegments, 0}},
+		{"no segments", []byte{frameSegments, 0, 0}},
+		{"length beyond the end", framed(func(b []byte) { b[2]++ })},
+		{"length within a segment", framed(func(b []byte) { b[2]-- })},
+		{"unknown command", framed(func(b []byte) { b[3+4] = 80 })},
+		{"channel above 65535", framed(func(b []byte) { b[3+2] = 1 })},
+		{"segment length beyond the end", framed(func(b []byte) { b[3+20] = 6 })},
+		{"segment length above 2 GiB", framed(func(b []byte) { b[3+23] = 0x80 })},
+		{"acknowledgement with data", framed(func(b []byte) { b[3+4] = kcp.IKCP_CMD_ACK })},
+		{"data segment without data", func() []byte {
+			b := framed(func([]byte) {})[:segmentsHeaderLen+kcpHeaderLen]
+			putSegmentsHeader(b, kcpHeaderLen)
+			binary.LittleEndian.PutUint32(b[3+20:], 0)
+			return b
+		}()},
+		{"two channels in a frame", mixed},
+		{"short ping", []byte{framePing, 0, 0, 0, 0, 0, 0, 0}},
+		{"short close", []byte{frameClose, 0, 0, 0}},
+		{"close reason beyond the end", []byte{frameClose, 0, 0, 0, 2, 'x'}},
+		{"close reason too long", appendClose(nil, 0, strings.Repeat("x", MaxReason+1))},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			if f, _, err := nextFrame(tt.b); err == nil {
+				t.Fatalf("accepted as %+v", f)
+			}
+		})
+	}
+}
+
+func TestCutReason(t *testing.T) {
+	for _, reason := range []string{"", "short", strings.Repeat("x", 300), strings.Repeat("é", 200), "x" + strings.Repeat("é", 200)} {
+		got := cutReason(reason)
+		if len(got) > MaxReason || !strings.HasPrefix(reason, got) || !utf8.ValidString(got) || len(got) < min(len(reason), MaxReason-3) {
+			t.Errorf("cutReason of %d bytes gives %d bytes", len(reason), len(got))
+		}
+	}
+}
+
+// The filter must agree with a set that forgets nothing, for counters inside the window.
+func TestReplayFilter(t *testing.T) {
+	rnd := rand.New(rand.NewPCG(1, 2))
+	var f replayFilter
+	seen := make(map[uint64]bool)
+	newest := uint64(0)
+	for range 200_000 {
+		var c uint64
+		switch rnd.IntN(20) {
+		case 0:
+			c = newest + rnd.Uint64N(3*replayWindow)
+		case 1:
+			c = newest - min(newest, rnd.Uint64N(3*replayWindow))
+		default:
+			c = newest + 2 - min(newest, rnd.Uint64N(100))
+		}
+		want := !seen[c] && (c > newest || newest-c < replayWindow)
+		if got := f.fresh(c); got != want {
+			t.Fatalf("fresh(%d) = %v with newest %d, want %v", c, got, newest, want)
+		}
+		if want {
+			f.accept(c)
+			seen[c] = true
+			newest = max(newest, c)
+		}
+	}
+}
+
+func TestLimiter(t *testing.T) {
+	now := time.Now()
+	l := newLimiter(now)
+	one := netip.MustParseAddr("192.0.2.1")
+	count := func(from netip.Addr, n int) (allowed int) {
+		for range n {
+			if l.allow(from, now) {
+				allowed++
+			}
+		}
+		return allowed
+	}
+	if got := count(one, 1000); got != sourceBurst {
+		t.Fatalf("one source got %d of its burst of %d", got, sourceBurst)
+	}
+	now = now.Add(time.Second)
+	if got := count(one, 1000); got != sourceRate {
+		t.Fatalf("one source got %d in a second, want %d", got, sourceRate)
+	}
+	// One customer's IPv6 addresses count as one.
+	a, b := netip.MustParseAddr("2001:db8::1"), netip.MustParseAddr("2001:db8::ffff:2")
+	if got := count(a, 200) + count(b, 200); got != sourceBurst {
+		t.Fatalf("a /64 got %d, want %d", got, sourceBurst)
+	}
+	now = now.Add(time.Minute)
+	allowed := 0
+	for i := range 20_000 {
+		if l.allow(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), now) {
+			allowed++
+		}
+	}
+	if allowed > totalBurst {
+		t.Fatalf("20,000 sources got %d, more than the total burst", allowed)
+	}
+	if len(l.sources) > maxSources {
+		t.Fatalf("the table has %d sources", len(l.sources))
+	}
+	now = now.Add(time.Minute)
+	if !l.allow(one, now) || len(l.sources) > maxSources {
+		t.Fatal("the table was not swept")
+	}
+}
+
+func FuzzFrames(f *testing.F) {
+	segments := kcpSegments(f, 7, bytes.Repeat([]byte("x"), 2000))
+	b := []byte{frameSegments, byte(len(segments) >> 8), byte(len(segments))}
+	f.Add(append(b, segments...))
+	f.Add(appendPing(nil, framePing, 1))
+	f.Add(appendClose(appendPing(nil, framePong, 1), 1, "why"))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		core := kcp.NewKCP(7, func([]byte, int) {})
+		for len(b) > 0 {
+			fr, rest, err := nextFrame(b)
+			if err != nil {
+				return
+			}
+			if len(rest) >= len(b) {
+				t.Fatal("no progress")
+			}
+			if fr.kind == frameSegments && fr.channel == 7 && len(fr.body) <= kcpMTU {
+				core.Input(fr.body, kcp.IKCP_PACKET_REGULAR, true)
+				for size := core.PeekSize(); size >= 0; size = core.PeekSize() {
+					core.Recv(make([]byte, size))
+				}
+			}
+			b = rest
+		}
+	})
+}
+
+func FuzzDatagramHeader(f *testing.F) {
+	d := make([]byte, dataHeaderLen+tagLen)
+	putDataHeader(d, 1, 2)
+	f.Add(d)
+	f.Add(appendHandshakeHeader(nil, typeInitiation, 3))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if foreign(b) {
+			return
+		}
+		if to, counter, ok := parseDataHeader(b); ok {
+			again := make([]byte, dataHeaderLen)
+			putDataHeader(again, to, counter)
+			if !bytes.Equal(again, b[:dataHeaderLen]) {
+				t.Fatalf("%x written again is %x", b[:dataHeaderLen], again)
+			}
+		}
+		for kind, length := range map[byte]int{typeInitiation: MaxDatagram, typeResponse: responseLen} {
+			if id, ok := parseHandshakeHeader(b, kind, length); ok && !bytes.Equal(appendHandshakeHeader(nil, kind, id), b[:initHeaderLen]) {
+				t.Fatalf("header %x does not come back", b[:initHeaderLen])
+			}
+		}
+	})
+}
