@@ -6,7 +6,9 @@ import (
 	"bytes"
 	"context"
 	"crypto/ed25519"
+	"io"
 	"log/slog"
+	"net"
 	"net/netip"
 	"strings"
 	"testing"
@@ -180,13 +182,41 @@ func TestAbuseBeforeAnnounce(t *testing.T) {
 	}
 }
 
+// TestSlowSender begins a message and does not end it.
+func TestSlowSender(t *testing.T) {
+	t.Parallel()
+	tr, _ := serve(t, Config{})
+	c, err := net.Dial("tcp", tr.HTTPAddr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if err := c.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	request := "GET " + signal.ConnectPath + " HTTP/1.1\r\nHost: tracker\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" +
+		"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+	began := time.Now()
+	// A masked binary frame of 100 bytes, of which three come.
+	if _, err := c.Write(append([]byte(request), 0x82, 0x80|100, 1, 2, 3, 4, 'a', 'b', 'c')); err != nil {
+		t.Fatal(err)
+	}
+	b, err := io.ReadAll(c)
+	if err != nil || !bytes.Contains(b, []byte("101 Switching Protocols")) {
+		t.Errorf("%q: %v", b, err)
+	}
+	if d := time.Since(began); d > signal.HandshakeTimeout+time.Second {
+		t.Errorf("closed after %v", d)
+	}
+}
+
 func TestAbuseAfterAnnounce(t *testing.T) {
 	tr, _ := serve(t, Config{})
 	long := make([][]byte, signal.MaxExclude+1)
 	for i := range long {
 		long[i] = make([]byte, 32)
 	}
-	for _, tt := range []struct {
+	tests := []struct {
 		name string
 		msg  *signalpb.ClientMessage
 	}{
@@ -196,21 +226,25 @@ func TestAbuseAfterAnnounce(t *testing.T) {
 		{"a report of no stream", &signalpb.ClientMessage{Body: &signalpb.ClientMessage_Report{Report: &signalpb.Report{Carried: []*signalpb.Carried{{}}}}}},
 		{"a report of too many edges", &signalpb.ClientMessage{Body: &signalpb.ClientMessage_Report{Report: &signalpb.Report{Edges: long}}}},
 		{"an accusation of nobody", &signalpb.ClientMessage{Body: &signalpb.ClientMessage_BadPiece{BadPiece: &signalpb.BadPiece{}}}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			r := dialRaw(t, tr)
-			r.send(announceMessage(r.announce()))
-			if r.next().GetWelcome() == nil {
-				t.Fatal("no welcome")
-			}
-			r.send(tt.msg)
-			if got := r.drain().GetCode(); got != signalpb.Code_CODE_BAD_MESSAGE {
-				t.Errorf("told %v", got)
-			}
-		})
 	}
-	if got := tr.counted(t, "p2plive_tracker_malformed_total"); got != 6 {
-		t.Errorf("%v counted as malformed, want 6", got)
+	t.Run("group", func(t *testing.T) {
+		for _, tt := range tests {
+			t.Run(tt.name, func(t *testing.T) {
+				t.Parallel()
+				r := dialRaw(t, tr)
+				r.send(announceMessage(r.announce()))
+				if r.next().GetWelcome() == nil {
+					t.Fatal("no welcome")
+				}
+				r.send(tt.msg)
+				if got := r.drain().GetCode(); got != signalpb.Code_CODE_BAD_MESSAGE {
+					t.Errorf("told %v", got)
+				}
+			})
+		}
+	})
+	if got := tr.counted(t, "p2plive_tracker_malformed_total"); got != float64(len(tests)) {
+		t.Errorf("%v counted as malformed, want %d", got, len(tests))
 	}
 }
 

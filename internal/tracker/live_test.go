@@ -312,7 +312,7 @@ func TestStopIsQuick(t *testing.T) {
 	dialRaw(t, tr) // one that neither speaks nor reads
 	began := time.Now()
 	stop()
-	if d := time.Since(began); d > 4*time.Second {
+	if d := time.Since(began); d > goodbyeTimeout {
 		t.Errorf("stopping took %v", d)
 	}
 }

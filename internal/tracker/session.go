@@ -99,6 +99,7 @@ func (s *session) serve(ctx context.Context) error {
 func (s *session) admit(ctx context.Context) (announcement, error) {
 	ctx, cancel := context.WithTimeout(ctx, signal.HandshakeTimeout)
 	defer cancel()
+	defer context.AfterFunc(s.t.open, cancel)()
 	hello, challenge, err := s.t.hello(s.ip)
 	if err != nil {
 		return announcement{}, err

@@ -61,7 +61,9 @@ type Tracker struct {
 	guard   *guard
 	metrics *metrics
 
-	life       context.Context // of sessions
+	open       context.Context // ends when no more peers are let in
+	shut       context.CancelFunc
+	life       context.Context // of sessions; outlives open by the goodbyes
 	kill       context.CancelFunc
 	sessionsWG sync.WaitGroup
 
@@ -108,6 +110,7 @@ func New(cfg Config) (*Tracker, error) {
 		return nil, err
 	}
 	t.life, t.kill = context.WithCancel(context.Background())
+	t.open, t.shut = context.WithCancel(t.life)
 	t.warnIfOpen()
 	return t, nil
 }
@@ -230,6 +233,7 @@ func (t *Tracker) stop(srv *http.Server) error {
 	}
 	t.deliver(out)
 	t.mu.Unlock()
+	t.shut()
 
 	cut := time.AfterFunc(goodbyeTimeout, t.kill)
 	defer cut.Stop()
