@@ -4,12 +4,187 @@ package swarm
 
 import "time"
 
+// Play and store.
 const (
 	// defaultPlayDelay leaves time for a lost parent to be noticed and for
 	// two attempts at repair over a long path.
 	defaultPlayDelay = time.Second
 	// defaultWindow is what the runner's store keeps.
 	defaultWindow = 30 * time.Second
+	// maxFragments bounds a track's window by number: 30 s of 60 frames a second.
+	maxFragments = 2048
+	// maxAhead is the largest gap between two pieces that is filled; beyond
+	// it the peer was away for so long that it begins anew.
+	maxAhead = 1024
+	// startPatience bounds the wait for the key frame chosen first, and for
+	// what follows it: a viewer's downlink must carry the backlog first.
+	startPatience = 3 * time.Second
+	// audioLead is where an audio-only stream begins: half a second back.
+	audioLead = 6
+)
+
+// Trees.
+const (
 	// defaultGate: with two viewers, at most one copy in two is saved.
 	defaultGate = 3
+	// fanout is the most children that a viewer has in one tree: beyond 4 the
+	// last child waits longer than another hop would take.
+	fanout = 4
+	// defaultCopies is what a viewer carries until its uplink is known: less
+	// than one would starve the swarm, more would fill a home line.
+	defaultCopies = 2
+	// uplinkShare of the uplink goes to children, in percent: the rest is for
+	// repair, control and whatever else the household does.
+	uplinkShare = 80
+	// viewersPerRoot gives an edge one more child per tree for that many
+	// viewers: 2% of the bytes buy a shallower tree.
+	viewersPerRoot = 50
+	// edgePlaces bounds an edge's children in one tree while no uplink is
+	// known, temporary ones included.
+	edgePlaces = 512
+	// edgeFanout is how many other edges an edge feeds.
+	edgeFanout = 8
+	// maxDepth is the deepest place that is taken or given. A tree of fan-out
+	// 3 holds 30,000 peers at half of it.
+	maxDepth = 20
+	// subscribeTimeout is added to two round trips.
+	subscribeTimeout = 300 * time.Millisecond
+	// temporaryRetry is how often a child in a temporary place looks around.
+	temporaryRetry = 200 * time.Millisecond
+	// orphanRetry is how often a peer without a parent does.
+	orphanRetry = 100 * time.Millisecond
+	// improveEvery is how often a peer may move to a better place. Each move
+	// costs a few messages and makes the peers below it wait.
+	improveEvery = 5 * time.Second
+	// improveDepth is by how many hops a place must be better.
+	improveDepth = 2
+	// settleTime is how long a peer in a temporary place takes no children:
+	// it is about to move.
+	settleTime = 3 * time.Second
+	// evictAfter ends a temporary place at a viewer.
+	evictAfter = 3 * time.Second
+	// lostPathGrace is how long a child stays with a parent that has lost its
+	// own: the parent finds another one faster than all of its children do.
+	lostPathGrace = 800 * time.Millisecond
+	// joinGrace is how long a new viewer waits for viewers that it dials
+	// before it burdens an edge.
+	joinGrace = 100 * time.Millisecond
+	// assignEvery is how often an edge looks over its places.
+	assignEvery = 100 * time.Millisecond
+	// rebalanceEvery limits how often an edge moves a place to a less burdened viewer.
+	rebalanceEvery = 500 * time.Millisecond
+	// offerTime is how long an offered place is kept.
+	offerTime = time.Second
+	// catchUp bounds the pieces pushed to a new child at once.
+	catchUp = 16
+)
+
+// A parent that falls behind.
+const (
+	// silentAfter: a neighbour that plays is heard four times a second.
+	silentAfter = 400 * time.Millisecond
+	// withheldAfter is how long a parent may hold back pieces that it has.
+	withheldAfter = 150 * time.Millisecond
+	// starvedAfter is how long it may itself be without them.
+	starvedAfter = 600 * time.Millisecond
+	// suspectAfter keeps a silent viewer from being asked or chosen.
+	suspectAfter = time.Second
+	// suspectEdgeAfter does so for edges, which send have-maps less often.
+	suspectEdgeAfter = 3 * time.Second
+	// badParentTime keeps a peer from returning to a parent that failed.
+	badParentTime = 5 * time.Second
+)
+
+// Have-maps and heartbeats.
+const (
+	// haveEvery: ten neighbours cost 1% of a stream of 400 kbit/s.
+	haveEvery = 250 * time.Millisecond
+	// edgeHaveEvery: an edge has everything, so its have-map says little.
+	edgeHaveEvery = time.Second
+	// changeLog bounds the changes kept for have-maps; a neighbour that is
+	// further behind is told of everything.
+	changeLog = 512
+)
+
+// Repair.
+const (
+	// minPatience and maxPatience bound how long an expected piece is waited
+	// for: below, every piece that is overtaken would be asked for; above,
+	// the play delay is used up.
+	minPatience = 60 * time.Millisecond
+	maxPatience = 300 * time.Millisecond
+	// orphanPatience is for trees without a parent: the next have-map may
+	// show a piece that is just being asked for.
+	orphanPatience = 40 * time.Millisecond
+	// depthPatience makes those further down ask later: what their parent
+	// repairs comes down the tree.
+	depthPatience = 10 * time.Millisecond
+	// rescueAfter is when an edge is asked for a piece that no neighbour has:
+	// long enough for one have-map and a repair, short enough for a player
+	// with a buffer of a few frames.
+	rescueAfter = 300 * time.Millisecond
+	// rescueMargin is what is left of the play delay at the latest rescue,
+	// beside the edge's round trip.
+	rescueMargin = 250 * time.Millisecond
+	// askTimeout is added to two round trips.
+	askTimeout = 50 * time.Millisecond
+	// maxAskTimeout keeps one slow neighbour from holding a piece.
+	maxAskTimeout = time.Second
+	// maxAsked bounds the pieces asked of one neighbour at a time, maxBacklog
+	// those of the backlog over all: a burst must not drown live pieces.
+	maxAsked   = 16
+	maxBacklog = 48
+	// answerRate and answerBurst bound the pieces a neighbour may ask for:
+	// a backlog of four seconds at once, and twice the live rate after.
+	answerRate  = 128 // per second
+	answerBurst = 320
+	// maxAgain is how often a piece is sent to the same neighbour again.
+	maxAgain = 3
+	// againKept bounds the memory of such pieces.
+	againKept = 256
+)
+
+// Neighbours.
+const (
+	// targetViewers is how many viewers a viewer dials: four parents, and a
+	// spare for each.
+	targetViewers = 8
+	// targetEdges is one in use and one in reserve.
+	targetEdges = 2
+	// targetServers is how many sources and edges an edge keeps.
+	targetServers = 8
+	// maxViewerNeighbours bounds control traffic; more are sent away.
+	maxViewerNeighbours = 24
+	// maxEdgeNeighbours bounds an edge's memory.
+	maxEdgeNeighbours = 4096
+	// maxSourceNeighbours: a source serves edges, not viewers.
+	maxSourceNeighbours = 64
+	// maxKnown bounds the peers that could be dialled.
+	maxKnown = 128
+	// dialsAtOnce bounds the dials under way.
+	dialsAtOnce = 8
+	// dialTimeout gives up a dial of which nothing was heard.
+	dialTimeout = 10 * time.Second
+	// dialBackoff doubles with each failure.
+	dialBackoff = 2 * time.Second
+	// dialTries is after how many failures a peer is forgotten.
+	dialTries = 4
+	// fewViewers is below what the tracker is asked for more.
+	fewViewers = 4
+	// wantEvery limits how often.
+	wantEvery = 5 * time.Second
+	// exchangeEvery is how often one neighbour is told of others.
+	exchangeEvery = 10 * time.Second
+	// exchangeLimit is how often a neighbour may tell of others.
+	exchangeLimit = 3 * time.Second
+	// exchangeSize is how many peers are told of at once.
+	exchangeSize = 4
+)
+
+// Clockwork.
+const (
+	// busyTick is how often a machine with missing pieces looks at them.
+	busyTick = 20 * time.Millisecond
+	// idleTick is how often it looks at everything else.
+	idleTick = 50 * time.Millisecond
 )

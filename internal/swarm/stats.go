@@ -2,7 +2,11 @@
 
 package swarm
 
-import "time"
+import (
+	"time"
+
+	"p2plive/internal/wire"
+)
 
 // Stats counts what the machine has seen and done since it was made.
 type Stats struct {
@@ -30,4 +34,23 @@ type Stats struct {
 	// Lag is how far the newest complete fragment's arrival is behind the
 	// quickest one: the swarm's share of the latency.
 	Lag time.Duration
+}
+
+// Stats returns the machine's counters and its place in the trees.
+func (m *Machine) Stats() Stats {
+	s := m.stats
+	s.Viewers, s.Edges, s.Sources = m.count(wire.RoleViewer), m.count(wire.RoleEdge), m.count(wire.RoleSource)
+	s.Trees = len(m.trees)
+	for _, tr := range m.trees {
+		if m.rooted(tr) {
+			s.Attached++
+		}
+		if tr.temporary {
+			s.Temporary++
+		}
+		s.Children += tr.staying()
+		s.Depth = max(s.Depth, len(tr.path))
+	}
+	s.Lag = m.lag()
+	return s
 }

@@ -1,0 +1,304 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"p2plive/internal/wire"
+)
+
+// child is a neighbour to which a tree's pieces are pushed.
+type child struct {
+	peer      *neighbour
+	from      wire.Seq
+	temporary bool
+	demoted   time.Duration // when its place became a temporary one
+
+	leaving bool
+	until   wire.Seq      // nothing from here on, if leaving
+	left    time.Duration // when it said so
+}
+
+func (tr *tree) child(n *neighbour) *child {
+	for _, c := range tr.children {
+		if c.peer == n {
+			return c
+		}
+	}
+	return nil
+}
+
+func (tr *tree) removeChild(n *neighbour) {
+	tr.children = slices.DeleteFunc(tr.children, func(c *child) bool { return c.peer == n })
+}
+
+// staying returns the number of children that have not said good-bye.
+func (tr *tree) staying() int {
+	n := 0
+	for _, c := range tr.children {
+		if !c.leaving {
+			n++
+		}
+	}
+	return n
+}
+
+// push sends a piece that has just come to the children of its tree, those
+// with the most peers below them first.
+func (m *Machine) push(t *track, id wire.PieceID) {
+	for _, c := range t.tree(id).children {
+		if c.wants(id.Seq) {
+			m.sendPiece(c.peer, t, id, wire.Push)
+		}
+	}
+}
+
+func (c *child) wants(seq wire.Seq) bool {
+	return seq >= c.from && (!c.leaving || seq < c.until)
+}
+
+func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
+	tr := m.tree(msg.Tree)
+	if tr == nil {
+		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: wire.RefuseEpoch})
+		return
+	}
+	if reason := m.refusal(tr, n); reason != 0 {
+		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
+		return
+	}
+	c := tr.child(n)
+	if c == nil {
+		c = &child{peer: n, temporary: m.firstPlace(tr, n)}
+		if !m.serving() && m.free(tr) == 0 {
+			m.displaceLeaf(tr, n)
+		}
+		tr.children = append(tr.children, c)
+	} else if c.leaving {
+		c.leaving, c.temporary = false, m.firstPlace(tr, n)
+	}
+	c.from, c.demoted = msg.From, m.now
+	tr.sortChildren()
+	m.accept(tr, c)
+	m.catchUp(tr, c)
+	m.nextAssign = min(m.nextAssign, m.now+idleTick)
+}
+
+// refusal returns why a neighbour is not taken as a child, or 0.
+func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
+	again := tr.child(n) != nil
+	switch {
+	case m.cfg.Leaf:
+		return wire.RefuseFull
+	case n.role() == wire.RoleSource, m.cfg.Role == wire.RoleViewer && n.serves():
+		return wire.RefuseRole
+	case m.cfg.Role == wire.RoleSource && !n.serves() && m.count(wire.RoleEdge) > 0:
+		return wire.RefuseRole
+	case !m.rooted(tr):
+		return wire.RefuseLost
+	case tr.parent == n, slices.Contains(tr.path, n.short):
+		return wire.RefuseLoop
+	case tr.pending != nil && tr.pending.role() == n.role():
+		// Both might move at once, below each other.
+		return wire.RefuseBusy
+	case len(tr.path)+2 > maxDepth:
+		return wire.RefuseFull
+	case again:
+		return 0
+	case m.serving() && tr.staying() >= m.edgeRoom(tr):
+		return wire.RefuseFull
+	case !m.serving() && m.free(tr) == 0 && (n.leaf() || tr.leafChild() == nil):
+		return wire.RefuseFull
+	}
+	return 0
+}
+
+// serving reports whether the peer is an edge or a source.
+func (m *Machine) serving() bool { return m.cfg.Role != wire.RoleViewer }
+
+// firstPlace reports whether a new child's place is a temporary one. Edges
+// and sources decide on permanent ones when they see all who want one.
+func (m *Machine) firstPlace(tr *tree, n *neighbour) bool {
+	if !m.serving() || n.role() == wire.RoleEdge && m.cfg.Role == wire.RoleEdge {
+		return false
+	}
+	offered := tr.offer == n && m.now < tr.offerEnd
+	if offered {
+		tr.offer = nil
+	}
+	return !offered
+}
+
+// accept tells a child the terms of its place.
+func (m *Machine) accept(tr *tree, c *child) {
+	msg := &wire.Accept{Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: c.temporary, Path: tr.path}
+	if c.temporary {
+		msg.Others = m.others(tr, c.peer)
+	}
+	rt := &c.peer.trees[tr.index]
+	rt.told, rt.toldPath, rt.toldWeight = true, tr.path, tr.weight()
+	m.send(c.peer, msg)
+}
+
+// others names peers that n may ask for a place in a tree instead.
+func (m *Machine) others(tr *tree, n *neighbour) []wire.PeerInfo {
+	var infos []wire.PeerInfo
+	for _, c := range tr.children {
+		if c.peer != n && !c.leaving && !c.temporary && !c.peer.leaf() && c.peer.role() == n.role() {
+			infos = append(infos, c.peer.info)
+		}
+	}
+	m.rng.Shuffle(len(infos), func(i, j int) { infos[i], infos[j] = infos[j], infos[i] })
+	return infos[:min(len(infos), exchangeSize)]
+}
+
+// catchUp pushes what has come since the child's last news.
+func (m *Machine) catchUp(tr *tree, c *child) {
+	t := tr.track
+	if !t.begun || t.empty() {
+		return
+	}
+	from := max(c.from, t.base)
+	if t.newest() >= catchUp {
+		from = max(from, t.newest()-catchUp)
+	}
+	for seq := from; seq <= t.newest(); seq++ {
+		f := t.frag(seq)
+		for i := range f.count {
+			id := wire.PieceID{Track: t.info.ID, Seq: seq, Index: i}
+			if f.have.has(i) && t.tree(id) == tr && c.wants(seq) {
+				m.sendPiece(c.peer, t, id, wire.Push)
+			}
+		}
+	}
+}
+
+func (m *Machine) onUnsubscribe(n *neighbour, msg *wire.Unsubscribe) {
+	tr := m.tree(msg.Tree)
+	if tr == nil {
+		m.stats.Nonsense++
+		return
+	}
+	c := tr.child(n)
+	if c == nil {
+		return // it was sent away in the meantime
+	}
+	if msg.From == 0 || tr.track.begun && !tr.track.empty() && msg.From <= tr.track.newest() {
+		tr.removeChild(n)
+	} else {
+		c.leaving, c.until, c.left = true, msg.From, m.now
+	}
+	m.nextAssign = m.now
+	m.hurry()
+}
+
+// free returns how many more children a viewer takes in a tree.
+func (m *Machine) free(tr *tree) int {
+	if m.cfg.Leaf {
+		return 0
+	}
+	free := fanout - tr.staying()
+	if m.cfg.Slots == 0 && m.uplink > 0 && tr.rate() > 0 {
+		free = min(free, int((m.uplink*uplinkShare/100-m.load())/tr.rate()))
+	} else {
+		total := 0
+		for _, other := range m.trees {
+			total += other.staying()
+		}
+		free = min(free, m.slots()-total)
+	}
+	return max(free, 0)
+}
+
+// rate returns the bits a second of a tree, 0 if not known.
+func (tr *tree) rate() int64 {
+	return int64(tr.track.info.Bitrate) / int64(tr.track.info.Substreams)
+}
+
+// load returns the bits a second that go to children.
+func (m *Machine) load() int64 {
+	var load int64
+	for _, tr := range m.trees {
+		load += tr.rate() * int64(tr.staying())
+	}
+	return load
+}
+
+// slots returns how many children in all trees the peer can carry.
+func (m *Machine) slots() int {
+	if m.cfg.Leaf {
+		return 0
+	}
+	if m.cfg.Slots > 0 {
+		return m.cfg.Slots
+	}
+	var rate int64
+	for _, tr := range m.trees {
+		rate += tr.rate()
+	}
+	if m.uplink > 0 && rate > 0 {
+		return int(m.uplink * uplinkShare / 100 * int64(len(m.trees)) / rate)
+	}
+	return defaultCopies * len(m.trees)
+}
+
+func (tr *tree) leafChild() *child {
+	for _, c := range tr.children {
+		if c.peer.leaf() && !c.temporary && !c.leaving {
+			return c
+		}
+	}
+	return nil
+}
+
+// displaceLeaf makes room for a peer that shares: the one that does not may
+// find its place below it.
+func (m *Machine) displaceLeaf(tr *tree, n *neighbour) {
+	c := tr.leafChild()
+	if c == nil {
+		return
+	}
+	c.temporary, c.demoted = true, m.now
+	m.send(c.peer, &wire.Accept{
+		Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: true, Path: tr.path,
+		Others: []wire.PeerInfo{n.info},
+	})
+}
+
+// keepChildren ends places that are over and renews their order.
+func (m *Machine) keepChildren() {
+	for _, tr := range m.trees {
+		tr.children = slices.DeleteFunc(tr.children, func(c *child) bool {
+			past := tr.track.proven && tr.track.provenSeq > c.until+catchUp
+			return c.leaving && (past || m.now-c.left > time.Second)
+		})
+		if !m.serving() {
+			m.evict(tr)
+		}
+		tr.sortChildren()
+	}
+	if m.serving() && m.now >= m.nextAssign {
+		m.nextAssign = m.now + assignEvery
+		m.assign()
+	}
+}
+
+// evict ends a viewer's temporary places that have lasted long enough.
+func (m *Machine) evict(tr *tree) {
+	for _, c := range slices.Clone(tr.children) {
+		if c.temporary && !c.leaving && m.now-c.demoted > evictAfter {
+			m.send(c.peer, &wire.Refuse{
+				Epoch: m.epoch.Tag(), Tree: tr.id, Reason: wire.RefuseFull, Others: m.others(tr, c.peer),
+			})
+			tr.removeChild(c.peer)
+		}
+	}
+}
+
+func (tr *tree) sortChildren() {
+	slices.SortStableFunc(tr.children, func(a, b *child) int {
+		return int(b.peer.trees[tr.index].weight) - int(a.peer.trees[tr.index].weight)
+	})
+}

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"p2plive/internal/wire"
+)
+
+// known is a peer that could be dialled.
+type known struct {
+	info    wire.PeerInfo
+	tries   int
+	after   time.Duration // not to be dialled before
+	dialing bool
+	until   time.Duration // the dial is given up
+	urgent  bool          // a possible parent
+}
+
+// book lists the peers that could be dialled, oldest first.
+type book struct{ list []*known }
+
+func (b *book) find(id wire.PeerID) *known {
+	for _, k := range b.list {
+		if k.info.ID == id {
+			return k
+		}
+	}
+	return nil
+}
+
+func (b *book) add(info wire.PeerInfo, urgent bool) {
+	if k := b.find(info.ID); k != nil {
+		k.urgent = k.urgent || urgent
+		if len(info.Addrs) > 0 {
+			k.info = info
+		}
+		return
+	}
+	if len(b.list) >= maxKnown {
+		i := slices.IndexFunc(b.list, func(k *known) bool { return !k.dialing })
+		if i < 0 {
+			return
+		}
+		b.list = slices.Delete(b.list, i, i+1)
+	}
+	b.list = append(b.list, &known{info: info, urgent: urgent})
+}
+
+func (b *book) forget(id wire.PeerID) {
+	b.list = slices.DeleteFunc(b.list, func(k *known) bool { return k.info.ID == id })
+}
+
+func (b *book) connected(id wire.PeerID) {
+	if k := b.find(id); k != nil {
+		k.dialing, k.urgent, k.tries = false, false, 0
+	}
+}
+
+// lost notes that a session has ended.
+func (b *book) lost(id wire.PeerID, now time.Duration) {
+	if k := b.find(id); k != nil {
+		k.after = now + dialBackoff
+	}
+}
+
+func (b *book) failed(id wire.PeerID, now time.Duration) {
+	k := b.find(id)
+	if k == nil || !k.dialing {
+		return
+	}
+	k.dialing, k.urgent = false, false
+	k.after = now + dialBackoff<<k.tries
+	if k.tries++; k.tries >= dialTries {
+		b.forget(id)
+	}
+}
+
+func (b *book) addrs(id wire.PeerID) []netip.AddrPort {
+	if k := b.find(id); k != nil {
+		return k.info.Addrs
+	}
+	return nil
+}
+
+// dialing returns the dials under way to peers of a role.
+func (b *book) dialing(role wire.Role) int {
+	n := 0
+	for _, k := range b.list {
+		if k.dialing && k.info.Role == role {
+			n++
+		}
+	}
+	return n
+}
+
+// introduced notes peers; urgent ones might become a parent.
+func (m *Machine) introduced(peers []wire.PeerInfo, urgent bool) {
+	for i := range peers {
+		p := &peers[i]
+		if p.ID == m.cfg.Self || !p.Role.Valid() || !m.dials(p.Role) {
+			continue
+		}
+		info := wire.PeerInfo{ID: p.ID, Role: p.Role, Addrs: slices.Clone(p.Addrs[:min(len(p.Addrs), wire.MaxAddrs)])}
+		m.book.add(info, urgent && m.byID[p.ID] == nil)
+		m.hurry()
+	}
+}
+
+// dials reports whether peers of a role are dialled at all: whoever serves is
+// dialled by those that it serves.
+func (m *Machine) dials(role wire.Role) bool {
+	switch m.cfg.Role {
+	case wire.RoleViewer:
+		return true
+	case wire.RoleEdge:
+		return role != wire.RoleViewer
+	}
+	return role == wire.RoleEdge
+}
+
+// keepNeighbours dials, asks for more peers and tells neighbours of others.
+func (m *Machine) keepNeighbours() {
+	for _, k := range slices.Clone(m.book.list) {
+		if k.dialing && m.now >= k.until {
+			m.book.failed(k.info.ID, m.now)
+		}
+	}
+	for m.dialOne() {
+	}
+	m.wantPeers()
+	m.endGrace()
+	if m.now >= m.nextExchange {
+		m.nextExchange = m.now + exchangeEvery/time.Duration(max(m.count(wire.RoleViewer), 1))
+		m.exchange()
+	}
+}
+
+// dialOne dials one peer, if one is needed and known.
+func (m *Machine) dialOne() bool {
+	dialing := 0
+	var able []*known
+	urgent := false
+	for _, k := range m.book.list {
+		if k.dialing {
+			dialing++
+			continue
+		}
+		if m.now < k.after || m.byID[k.info.ID] != nil || !m.needs(k) {
+			continue
+		}
+		// Possible parents first, then edges, then anybody.
+		first := k.urgent || k.info.Role != wire.RoleViewer
+		if first && !urgent {
+			able, urgent = able[:0], true
+		}
+		if first == urgent {
+			able = append(able, k)
+		}
+	}
+	if len(able) == 0 || dialing >= dialsAtOnce {
+		return false
+	}
+	k := able[m.rng.IntN(len(able))]
+	k.dialing, k.until = true, m.now+dialTimeout
+	m.emit(Dial{Peer: k.info})
+	return true
+}
+
+// needs reports whether a neighbour like k is missing.
+func (m *Machine) needs(k *known) bool {
+	role := k.info.Role
+	have := m.count(role) + m.book.dialing(role)
+	switch {
+	case m.cfg.Role != wire.RoleViewer:
+		return have < targetServers
+	case role == wire.RoleViewer && k.urgent:
+		return have < targetViewers+exchangeSize
+	case role == wire.RoleViewer:
+		return have < targetViewers
+	case role == wire.RoleSource:
+		// A source serves viewers only where there is no edge.
+		return m.count(wire.RoleEdge) == 0 && have == 0
+	}
+	return have < targetEdges
+}
+
+// wantPeers asks the tracker when too few neighbours are left and nobody is
+// known to dial.
+func (m *Machine) wantPeers() {
+	edges := m.count(wire.RoleEdge)
+	short := edges == 0
+	switch m.cfg.Role {
+	case wire.RoleViewer:
+		short = short || m.count(wire.RoleViewer) < fewViewers
+	case wire.RoleEdge:
+		short = m.count(wire.RoleSource)+edges == 0
+	}
+	if !short || m.now < m.nextWant || !m.live && len(m.neighbours) > 0 {
+		return
+	}
+	for _, k := range m.book.list {
+		if k.dialing {
+			return
+		}
+	}
+	m.nextWant = m.now + wantEvery
+	m.emit(WantPeers{N: targetViewers})
+}
+
+// endGrace lets an edge be burdened as soon as there is no viewer to wait for.
+func (m *Machine) endGrace() {
+	if m.cfg.Role != wire.RoleViewer || m.now >= m.edgesFrom {
+		return
+	}
+	waiting := m.book.dialing(wire.RoleViewer) > 0
+	for _, n := range m.neighbours {
+		waiting = waiting || n.role() == wire.RoleViewer && !n.synced
+	}
+	if !waiting {
+		m.edgesFrom = m.now
+		m.hurry()
+	}
+}
+
+// exchange tells one neighbour of a few others, so that the swarm holds
+// together without a tracker.
+func (m *Machine) exchange() {
+	if m.cfg.Role != wire.RoleViewer {
+		return
+	}
+	var viewers []*neighbour
+	for _, n := range m.neighbours {
+		if !n.serves() {
+			viewers = append(viewers, n)
+		}
+	}
+	if len(viewers) < 2 {
+		return
+	}
+	m.rng.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
+	msg := &wire.Peers{}
+	for _, n := range viewers[1:min(len(viewers), exchangeSize+1)] {
+		msg.Peers = append(msg.Peers, n.info)
+	}
+	m.send(viewers[0], msg)
+}
+
+func (m *Machine) onPeers(n *neighbour, msg *wire.Peers) {
+	if m.now-n.told < exchangeLimit {
+		m.stats.Nonsense++
+		return
+	}
+	n.told = m.now
+	m.introduced(msg.Peers, false)
+}

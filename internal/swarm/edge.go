@@ -1,0 +1,230 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"p2plive/internal/wire"
+)
+
+// An edge (and likewise a source) serves anybody at once, in a temporary
+// place. It then gives few of them permanent places, spread over different
+// peers, and names those to all others, who move below them.
+
+// edgeRoom returns how many children an edge takes in a tree.
+func (m *Machine) edgeRoom(tr *tree) int {
+	if m.uplink <= 0 || tr.rate() == 0 {
+		return edgePlaces
+	}
+	room := int((m.uplink*uplinkShare/100 - m.load()) / tr.rate())
+	return min(tr.staying()+max(room, 0), edgePlaces)
+}
+
+// assign gives and takes permanent places.
+func (m *Machine) assign() {
+	role := m.childRole()
+	candidates := m.candidates(role)
+	capacity := m.rootCapacity(len(candidates))
+	for _, tr := range m.trees {
+		if !m.rooted(tr) {
+			continue
+		}
+		if m.demoteSurplus(tr, role, capacity) {
+			continue
+		}
+		m.fillPlaces(tr, role, capacity, candidates)
+	}
+	m.rebalance(role, candidates)
+}
+
+// childRole is the role of the peers that get permanent places: a source
+// feeds edges, if there are any.
+func (m *Machine) childRole() wire.Role {
+	if m.cfg.Role == wire.RoleSource && m.count(wire.RoleEdge) > 0 {
+		return wire.RoleEdge
+	}
+	return wire.RoleViewer
+}
+
+// candidates returns the neighbours that can carry others, and counts their places.
+func (m *Machine) candidates(role wire.Role) []*neighbour {
+	var list []*neighbour
+	for _, n := range m.neighbours {
+		n.places = 0
+		if n.role() == role && n.synced && n.slotsTold && !n.leaf() && !n.suspect(m.now) {
+			list = append(list, n)
+		}
+	}
+	for _, tr := range m.trees {
+		for _, c := range tr.children {
+			if !c.temporary && !c.leaving {
+				c.peer.places++
+			}
+		}
+	}
+	return list
+}
+
+// rootCapacity returns the permanent places per tree.
+func (m *Machine) rootCapacity(candidates int) int {
+	if m.cfg.Role == wire.RoleEdge && m.count(wire.RoleViewer) < m.cfg.Gate {
+		return m.cfg.Gate
+	}
+	if m.cfg.EdgeChildren > 0 {
+		return m.cfg.EdgeChildren
+	}
+	if m.cfg.Role == wire.RoleSource {
+		return 1
+	}
+	return 1 + candidates/viewersPerRoot
+}
+
+// demoteSurplus takes a place from the child that has most of them, if there
+// are more than capacity.
+func (m *Machine) demoteSurplus(tr *tree, role wire.Role, capacity int) bool {
+	var most *child
+	n := 0
+	for _, c := range tr.children {
+		if c.temporary || c.leaving || c.peer.role() != role {
+			continue
+		}
+		n++
+		if most == nil || c.peer.leaf() || !most.peer.leaf() && c.peer.places > most.peer.places {
+			most = c
+		}
+	}
+	if n <= capacity {
+		return false
+	}
+	most.peer.places--
+	most.temporary, most.demoted = true, m.now
+	m.accept(tr, most)
+	return true
+}
+
+// fillPlaces promotes children with temporary places, and offers a place to a
+// neighbour that is not a child if there is none.
+func (m *Machine) fillPlaces(tr *tree, role wire.Role, capacity int, candidates []*neighbour) {
+	gate := m.cfg.Role == wire.RoleEdge && m.count(wire.RoleViewer) < m.cfg.Gate
+	permanent, promoted := 0, false
+	for _, c := range tr.children {
+		if !c.temporary && !c.leaving && c.peer.role() == role {
+			permanent++
+		}
+	}
+	for permanent < capacity {
+		var least *child
+		for _, c := range tr.children {
+			if !c.temporary || c.leaving || c.peer.role() != role || !c.peer.slotsTold || c.peer.leaf() && !gate {
+				continue
+			}
+			if least == nil || c.peer.places < least.peer.places {
+				least = c
+			}
+		}
+		if least == nil {
+			break
+		}
+		least.temporary = false
+		least.peer.places++
+		permanent++
+		promoted = true
+		m.accept(tr, least)
+	}
+	switch {
+	case permanent < capacity && !gate:
+		m.offerPlace(tr, leastPlaces(tr, candidates))
+	case promoted:
+		m.nameParents(tr)
+	}
+}
+
+// nameParents tells the children with temporary places whom they may ask.
+func (m *Machine) nameParents(tr *tree) {
+	for _, c := range tr.children {
+		if c.temporary && !c.leaving {
+			m.accept(tr, c)
+		}
+	}
+}
+
+// leastPlaces returns the neighbour with the fewest places that is not a child.
+func leastPlaces(tr *tree, candidates []*neighbour) *neighbour {
+	var least *neighbour
+	for _, n := range candidates {
+		if tr.child(n) == nil && (least == nil || n.places < least.places) {
+			least = n
+		}
+	}
+	return least
+}
+
+// offerPlace keeps a place for a neighbour for a short time and tells it.
+func (m *Machine) offerPlace(tr *tree, n *neighbour) {
+	if n == nil || tr.offer != nil && m.now < tr.offerEnd {
+		return
+	}
+	if n == tr.offer {
+		// It did not take it: somebody else is asked next time.
+		n.places++
+	}
+	tr.offer, tr.offerEnd = n, m.now+offerTime
+	m.tellTree(n, tr)
+}
+
+// rebalance moves a place from the neighbour that has most of them to the one
+// that has fewest, so that all carry the same share.
+func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
+	if m.now < m.nextRebalance || len(candidates) < 2 {
+		return
+	}
+	var most, least *neighbour
+	for _, n := range candidates {
+		if most == nil || n.places > most.places {
+			most = n
+		}
+		if least == nil || n.places < least.places {
+			least = n
+		}
+	}
+	if most.places-least.places < 2 {
+		return
+	}
+	m.nextRebalance = m.now + rebalanceEvery
+	for _, tr := range m.trees {
+		from := tr.child(most)
+		if from == nil || from.temporary || from.leaving {
+			continue
+		}
+		to := tr.child(least)
+		if to == nil {
+			m.offerPlace(tr, least)
+			return
+		}
+		if to.temporary && !to.leaving && to.peer.role() == role {
+			to.temporary = false
+			from.temporary, from.demoted = true, m.now
+			m.accept(tr, to)
+			m.accept(tr, from)
+			return
+		}
+	}
+}
+
+// freeFor returns the free slots in a tree that a neighbour is told of.
+func (m *Machine) freeFor(tr *tree, n *neighbour) int {
+	switch {
+	case !m.rooted(tr):
+		return 0
+	case m.serving():
+		if tr.offer == n && m.now < tr.offerEnd {
+			return 1
+		}
+		if m.cfg.Role == wire.RoleEdge && n.role() == wire.RoleEdge {
+			return max(edgeFanout-tr.staying(), 0)
+		}
+		return 0
+	case n.serves(), tr.temporary && m.now-tr.since < settleTime, len(tr.path)+2 > maxDepth:
+		return 0
+	}
+	return m.free(tr)
+}

@@ -1,0 +1,293 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"p2plive/internal/wire"
+)
+
+// tell sends have-maps and heartbeats to the neighbours whose turn it is.
+func (m *Machine) tell() {
+	for _, n := range m.neighbours {
+		if m.now < n.nextHave {
+			continue
+		}
+		n.nextHave = m.now + m.haveInterval(n)
+		m.tellHave(n)
+		m.tellTrees(n)
+	}
+}
+
+func (m *Machine) haveInterval(n *neighbour) time.Duration {
+	if m.cfg.Role == wire.RoleEdge && !n.serves() {
+		return edgeHaveEvery
+	}
+	return haveEvery
+}
+
+// tellAll tells a neighbour everything, at a session's or an epoch's start.
+func (m *Machine) tellAll(n *neighbour) {
+	for i := range n.trees {
+		n.trees[i].told = false
+	}
+	for _, rt := range n.tracks {
+		rt.full = false
+	}
+	m.tellTrees(n)
+	m.tellHave(n)
+	n.nextHave = m.now + m.haveInterval(n)
+}
+
+// tellHave sends a have-map. Edges get none from viewers: they do not ask
+// viewers for anything.
+func (m *Machine) tellHave(n *neighbour) {
+	if m.cfg.Leaf || n.serves() && !m.serving() {
+		return
+	}
+	msg := &wire.Have{Epoch: m.epoch.Tag()}
+	first := false
+	for _, t := range m.tracks {
+		rt := n.tracks[t.index]
+		first = first || !rt.full
+		if th, ok := m.trackHave(n, t, rt); ok {
+			msg.Tracks = append(msg.Tracks, th)
+		}
+		rt.full = true
+		rt.cursor = t.changes.total
+	}
+	if len(msg.Tracks) > 0 || first {
+		m.send(n, msg)
+	}
+}
+
+// trackHave returns what a neighbour is told of a track.
+func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack) (wire.TrackHave, bool) {
+	newest, ok := t.newestHeld()
+	if !ok {
+		return wire.TrackHave{}, false
+	}
+	start := m.startFor(t, newest)
+	th := wire.TrackHave{Track: t.info.ID, Newest: newest, Start: start, Base: newest}
+	lo, hi, any := newest, newest, false
+	behind := t.changes.total - rt.cursor
+	switch {
+	case !rt.full || behind > changeLog:
+		lo, any = min(start, newest), true
+	case m.serving():
+		// An edge has everything up to the newest.
+	default:
+		for i := rt.cursor; i < t.changes.total; i++ {
+			seq := t.changes.seqs[i%changeLog]
+			f := t.frag(seq)
+			if f == nil || n.hasAllOf(t, f) {
+				continue
+			}
+			if !any {
+				lo, hi, any = seq, seq, true
+			}
+			lo, hi = min(lo, seq), max(hi, seq)
+		}
+	}
+	if !any {
+		return th, true
+	}
+	if hi-lo >= wire.MaxHave {
+		lo = hi - wire.MaxHave + 1
+	}
+	th.Base = lo
+	for seq := lo; seq <= hi; seq++ {
+		th.Fragments = append(th.Fragments, t.frag(seq).held())
+	}
+	return th, true
+}
+
+// hasAllOf reports whether the neighbour is known to have all that we have of
+// a fragment.
+func (n *neighbour) hasAllOf(t *track, f *fragment) bool {
+	set, late := n.tracks[t.index].have.get(f.seq)
+	if set == nil {
+		return late
+	}
+	if f.have.low&^set.low != 0 {
+		return false
+	}
+	for i := uint16(64); i < f.count; i++ {
+		if f.have.has(i) && !set.has(i) {
+			return false
+		}
+	}
+	return true
+}
+
+// held encodes what there is of a fragment.
+func (f *fragment) held() wire.FragmentHave {
+	switch {
+	case f == nil || f.got == 0:
+		return wire.FragmentHave{}
+	case f.complete():
+		return wire.FragmentHave{Count: f.count}
+	}
+	h := wire.FragmentHave{Count: f.count, Bits: make([]byte, (f.count+7)/8)}
+	for i := range f.count {
+		if f.have.has(i) {
+			h.Bits[i/8] |= 1 << (i % 8)
+		}
+	}
+	return h
+}
+
+// newestHeld returns the newest fragment of which there is a piece.
+func (t *track) newestHeld() (wire.Seq, bool) {
+	if !t.begun {
+		return 0, false
+	}
+	for i := len(t.frags) - 1; i >= 0; i-- {
+		if t.frags[i].got > 0 {
+			return t.frags[i].seq, true
+		}
+	}
+	return 0, false
+}
+
+// startFor returns where a new viewer should begin: a video at its newest key
+// frame, audio where that is in time.
+func (m *Machine) startFor(t *track, newest wire.Seq) wire.Seq {
+	if t.info.Kind == wire.Video {
+		if t.hasKey && t.key <= newest {
+			return t.key
+		}
+		return newest
+	}
+	for _, v := range m.tracks {
+		if f := v.frag(v.key); v.info.Kind == wire.Video && v.hasKey && f != nil && f.got > 0 {
+			return min(t.at(v.micros(f.base), newest), newest)
+		}
+	}
+	return max(t.base, newest-min(newest, audioLead))
+}
+
+// at returns the fragment whose start is nearest to a media time, by what is
+// known of fragment seq.
+func (t *track) at(micros int64, seq wire.Seq) wire.Seq {
+	f := t.frag(seq)
+	if f == nil || f.got == 0 || f.duration == 0 {
+		return seq
+	}
+	length := max(t.micros(uint64(f.duration)), 1)
+	diff := micros - t.micros(f.base)
+	steps := (2*diff + length) / (2 * length)
+	if 2*diff+length < 0 && (2*diff+length)%(2*length) != 0 {
+		steps-- // integer division rounds towards zero
+	}
+	steps = min(max(steps, -maxFragments), maxFragments)
+	return wire.Seq(max(int64(seq)+steps, int64(t.base)))
+}
+
+func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
+	for i := range msg.Tracks {
+		th := &msg.Tracks[i]
+		t := m.track(th.Track)
+		if t == nil {
+			m.stats.Nonsense++
+			continue
+		}
+		rt := n.tracks[t.index]
+		if !rt.any || th.Newest > rt.newest {
+			rt.any, rt.newest = true, th.Newest
+		}
+		m.learn(t, n, th)
+		for j := range th.Fragments {
+			m.learnFragment(t, rt, th.Base+wire.Seq(j), &th.Fragments[j])
+		}
+	}
+	m.nextWork = min(m.nextWork, m.now+busyTick/4)
+}
+
+func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wire.FragmentHave) {
+	if fh.Count == 0 {
+		return
+	}
+	set := rt.have.touch(seq)
+	if set == nil {
+		return
+	}
+	if fh.Bits == nil {
+		set.addAll(fh.Count)
+	} else {
+		for i := range fh.Count {
+			if fh.Bits[i/8]>>(i%8)&1 != 0 {
+				set.add(i)
+			}
+		}
+	}
+	if f := t.frag(seq); f != nil && f.got == 0 && f.count == 0 {
+		f.count = fh.Count
+	}
+}
+
+// learn takes from a have-map which fragments exist. Until a signed piece
+// proves it, this is one neighbour's word.
+func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
+	if m.cfg.Role == wire.RoleSource {
+		return
+	}
+	lied := t.begun && !t.proven && m.now-t.begunAt > time.Second
+	switch {
+	case !t.begun || lied:
+		m.restart(t, th.Start)
+		t.extend(min(th.Newest, th.Start+maxAhead), m.now)
+		for _, f := range t.frags {
+			f.backlog = true
+		}
+		m.hurry()
+	case !t.playing && t.proven && th.Start < t.base && t.base-th.Start <= wire.MaxHave && !t.backlogged():
+		// The first piece was pushed before a have-map came.
+		old := t.base
+		t.extendDown(th.Start, m.now)
+		for seq := th.Start; seq < old; seq++ {
+			t.frag(seq).backlog = true
+		}
+		m.hurry()
+	default:
+		newest, ok := m.likelyNewest(t)
+		if ok && !t.empty() && newest > t.newest() {
+			limit := t.newest()
+			if t.proven {
+				limit = t.provenSeq
+			}
+			t.extend(min(newest, limit+wire.MaxHave), m.now)
+		}
+	}
+}
+
+func (t *track) backlogged() bool { return !t.empty() && t.frags[0].backlog }
+
+// likelyNewest returns the newest fragment that an edge or two viewers, if
+// there are two, say exists: one liar is not believed.
+func (m *Machine) likelyNewest(t *track) (wire.Seq, bool) {
+	var servers, viewers []wire.Seq
+	for _, n := range m.neighbours {
+		rt := n.tracks[t.index]
+		switch {
+		case !rt.any:
+		case n.serves():
+			servers = append(servers, rt.newest)
+		default:
+			viewers = append(viewers, rt.newest)
+		}
+	}
+	slices.Sort(viewers)
+	if len(viewers) > 1 {
+		servers = append(servers, viewers[len(viewers)-2])
+	}
+	if len(servers) == 0 {
+		servers = viewers
+	}
+	if len(servers) == 0 {
+		return 0, false
+	}
+	return slices.Max(servers), true
+}

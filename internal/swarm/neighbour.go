@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"p2plive/internal/wire"
+)
+
+// neighbour is a peer with an open session.
+type neighbour struct {
+	info  wire.PeerInfo
+	short wire.PathID
+	rtt   time.Duration
+	up    time.Duration
+	heard time.Duration
+
+	synced    bool // it has spoken of the epoch that we are in
+	slots     uint16
+	slotsTold bool
+	tracks    []*remoteTrack // by track index
+	trees     []remoteTree   // by tree index
+
+	asked    int // pieces asked of it and not yet come
+	fails    int // answers that did not come in time, since the last that did
+	reply    delayMeter
+	nextHave time.Duration
+	told     time.Duration // when it last told of other peers
+	tokens   bucket
+	again    map[wire.PieceID]uint8
+	places   int // an edge's permanent places, counted while assigning
+}
+
+// remoteTrack is what is known of a neighbour's pieces.
+type remoteTrack struct {
+	newest wire.Seq
+	any    bool
+	have   setRing
+	cursor uint64 // changes that it was told of
+	full   bool   // it was told of everything once
+}
+
+// remoteTree is a neighbour's place in a tree, and what it was told of ours.
+type remoteTree struct {
+	free, weight uint8
+	path         []wire.PathID
+	badUntil     time.Duration // not to be chosen as a parent before
+
+	told       bool
+	toldFree   uint8
+	toldWeight uint8
+	toldPath   []wire.PathID
+}
+
+func (n *neighbour) id() wire.PeerID { return n.info.ID }
+
+func (n *neighbour) role() wire.Role { return n.info.Role }
+
+// serves reports whether the neighbour has all of the stream.
+func (n *neighbour) serves() bool { return n.role() != wire.RoleViewer }
+
+// leaf reports whether the neighbour shares nothing.
+func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots == 0 }
+
+func (n *neighbour) suspect(now time.Duration) bool {
+	if n.serves() {
+		return now-n.heard > suspectEdgeAfter
+	}
+	return now-n.heard > suspectAfter
+}
+
+// has reports whether the neighbour is known to have a piece.
+func (n *neighbour) has(t *track, seq wire.Seq, index uint16) bool {
+	set, _ := n.tracks[t.index].have.get(seq)
+	return set != nil && set.has(index)
+}
+
+// mark notes that the neighbour has, or is being sent, a piece. It returns
+// false if that was known, or if the piece is too old to be noted.
+func (n *neighbour) mark(t *track, seq wire.Seq, index uint16) bool {
+	set := n.tracks[t.index].have.touch(seq)
+	return set != nil && set.add(index)
+}
+
+func (n *neighbour) unmark(t *track, seq wire.Seq, index uint16) {
+	if set, _ := n.tracks[t.index].have.get(seq); set != nil {
+		set.remove(index)
+	}
+}
+
+// rooted reports whether the neighbour has a path to the source in a tree.
+func (n *neighbour) rooted(tr *tree) bool {
+	return n.role() == wire.RoleSource || len(n.trees[tr.index].path) > 0
+}
+
+// fit makes room for the tracks and trees of the machine.
+func (n *neighbour) fit(m *Machine) {
+	for len(n.tracks) < len(m.tracks) {
+		n.tracks = append(n.tracks, &remoteTrack{})
+	}
+	for len(n.trees) < len(m.trees) {
+		n.trees = append(n.trees, remoteTree{})
+	}
+}
+
+// forget drops what was known of an older epoch.
+func (n *neighbour) forget(m *Machine) {
+	n.synced, n.tracks, n.trees = false, nil, nil
+	n.asked, n.fails, n.again = 0, 0, nil
+	n.fit(m)
+}
+
+func (m *Machine) peerUp(ev PeerUp) {
+	if old := m.byID[ev.Peer]; old != nil {
+		m.remove(old)
+	}
+	if ev.Peer == m.cfg.Self || !ev.Role.Valid() {
+		m.stats.Nonsense++
+		return
+	}
+	m.book.connected(ev.Peer)
+	if len(m.neighbours) >= m.maxNeighbours() && !(ev.Role != wire.RoleViewer && m.count(ev.Role) < targetServers) {
+		m.emit(Drop{Peer: ev.Peer, Reason: "enough neighbours"})
+		return
+	}
+	n := &neighbour{
+		info:  wire.PeerInfo{ID: ev.Peer, Role: ev.Role, Addrs: slices.Clone(ev.Addrs)},
+		short: ev.Peer.PathID(), rtt: ev.RTT, up: m.now, heard: m.now, told: -exchangeLimit,
+		nextHave: m.now + haveEvery,
+	}
+	if len(n.info.Addrs) == 0 {
+		n.info.Addrs = m.book.addrs(ev.Peer)
+	}
+	n.tokens.fill(m.now)
+	n.fit(m)
+	if n.serves() && m.count(wire.RoleEdge) == 0 {
+		m.edgesFrom = m.now + joinGrace
+	}
+	m.byID[ev.Peer] = n
+	m.neighbours = append(m.neighbours, n)
+	if m.live {
+		m.tellAll(n)
+	}
+	m.hurry()
+}
+
+func (m *Machine) peerDown(id wire.PeerID) {
+	if n := m.byID[id]; n != nil {
+		m.remove(n)
+		m.book.lost(id, m.now)
+		m.hurry()
+	}
+}
+
+// remove forgets a neighbour: its trees look for other parents and what was
+// asked of it is asked of others, at once.
+func (m *Machine) remove(n *neighbour) {
+	delete(m.byID, n.id())
+	m.neighbours = slices.DeleteFunc(m.neighbours, func(o *neighbour) bool { return o == n })
+	m.releaseAsks(n)
+	for _, tr := range m.trees {
+		if tr.pending == n {
+			tr.pending = nil
+		}
+		if tr.offer == n {
+			tr.offer = nil
+		}
+		tr.removeChild(n)
+		if tr.parent == n {
+			m.detach(tr)
+		}
+	}
+}
+
+// drop ends the session with a neighbour.
+func (m *Machine) drop(n *neighbour, reason string) {
+	m.remove(n)
+	m.emit(Drop{Peer: n.id(), Reason: reason})
+}
+
+func (m *Machine) maxNeighbours() int {
+	switch m.cfg.Role {
+	case wire.RoleEdge:
+		return maxEdgeNeighbours
+	case wire.RoleSource:
+		return maxSourceNeighbours
+	}
+	return maxViewerNeighbours
+}
+
+// count returns the number of neighbours in a role.
+func (m *Machine) count(role wire.Role) int {
+	n := 0
+	for _, o := range m.neighbours {
+		if o.role() == role {
+			n++
+		}
+	}
+	return n
+}
+
+// delayMeter follows a delay and its spread, as RFC 6298 does.
+type delayMeter struct {
+	mean, dev time.Duration
+	any       bool
+}
+
+func (d *delayMeter) add(v time.Duration) {
+	if !d.any {
+		d.mean, d.dev, d.any = v, v/2, true
+		return
+	}
+	d.dev += (max(v-d.mean, d.mean-v) - d.dev) / 4
+	d.mean += (v - d.mean) / 8
+}
+
+// high returns a delay that is rarely exceeded.
+func (d *delayMeter) high() time.Duration { return d.mean + 4*d.dev }
+
+// bucket is a token bucket of answerBurst tokens.
+type bucket struct {
+	left float64
+	at   time.Duration
+}
+
+func (b *bucket) fill(now time.Duration) { b.left, b.at = answerBurst, now }
+
+func (b *bucket) take(now time.Duration) bool {
+	b.left = min(b.left+(now-b.at).Seconds()*answerRate, answerBurst)
+	b.at = now
+	if b.left < 1 {
+		return false
+	}
+	b.left--
+	return true
+}

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import "p2plive/internal/wire"
+
+// pieceIn takes a piece that came from a neighbour. Its signature holds, so
+// its header is the truth about the fragment.
+func (m *Machine) pieceIn(ev PieceIn) {
+	h := &ev.Header
+	t := m.track(h.Track)
+	if !m.live || h.Epoch != m.epoch || t == nil || h.Count == 0 || h.Count > wire.MaxPieces || h.Index >= h.Count {
+		m.stats.Nonsense++
+		return
+	}
+	n := m.byID[ev.Peer] // nil if the session has just ended
+	m.place(t, h.Seq)
+	if n != nil {
+		n.heard = m.now
+		n.mark(t, h.Seq, h.Index)
+	}
+	f := t.frag(h.Seq)
+	if f == nil || f.have.has(h.Index) {
+		m.stats.Duplicates++
+		return
+	}
+	switch ev.Via {
+	case wire.Push:
+		m.stats.Pushed++
+	case wire.Repair:
+		m.stats.Repaired++
+	case wire.Rescue:
+		m.stats.Rescued++
+	}
+	m.settle(t, f, h.Index, n)
+	if tr := t.tree(h.ID()); n != nil && tr.parent == n && ev.Via == wire.Push {
+		tr.overdue, tr.withheld = 0, false
+		if !f.backlog {
+			tr.late.add(m.now - f.seen)
+		}
+	}
+	m.gain(t, f, h)
+}
+
+// pieceMade takes a piece of the peer's own stream.
+func (m *Machine) pieceMade(ev PieceMade) {
+	h := &ev.Header
+	t := m.track(h.Track)
+	if !m.live || h.Epoch != m.epoch || t == nil {
+		m.stats.Nonsense++
+		return
+	}
+	m.place(t, h.Seq)
+	if f := t.frag(h.Seq); f != nil && !f.have.has(h.Index) {
+		m.gain(t, f, h)
+	}
+}
+
+// place makes fragment seq, of which a signed piece has come, a known one.
+func (m *Machine) place(t *track, seq wire.Seq) {
+	switch {
+	case !t.begun:
+		m.restart(t, seq)
+	case !t.proven && (seq < t.base || !t.empty() && seq > t.newest()+maxAhead):
+		// What a neighbour said about the stream was wrong.
+		m.restart(t, seq)
+	case seq > t.base+wire.Seq(len(t.frags))+maxAhead:
+		m.jump(t, seq)
+	}
+	t.extend(seq, m.now)
+	t.prove(seq, m.now)
+	if t.low < seq {
+		m.nextWork = min(m.nextWork, m.now+busyTick)
+	}
+}
+
+// jump begins a track anew, since the peer was away for too long.
+func (m *Machine) jump(t *track, seq wire.Seq) {
+	if t.playing && seq > t.next {
+		m.stats.Missed += uint64(seq - t.next)
+		m.emit(Missed{Track: t.info.ID, Seq: seq - 1})
+	}
+	m.restart(t, seq)
+	if m.cfg.Role == wire.RoleSource {
+		t.playing = true
+	}
+}
+
+// restart forgets a track's fragments and waits for play to start at first.
+func (m *Machine) restart(t *track, first wire.Seq) {
+	for _, f := range t.frags {
+		m.releaseFragment(f)
+	}
+	t.begin(first, m.now)
+}
+
+// gain adds a piece to its fragment, hands it on and delivers what is complete.
+func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader) {
+	if f.got == 0 {
+		f.key, f.base, f.duration, f.wall = h.Key, h.Base, h.Duration, h.Wall
+		m.setCount(f, h.Count)
+	}
+	if h.Index >= f.count || !f.have.add(h.Index) {
+		m.stats.Nonsense++ // the source contradicts itself
+		return
+	}
+	f.got++
+	if f.key && (!t.hasKey || f.seq > t.key) {
+		t.key, t.hasKey = f.seq, true
+	}
+	t.changes.add(f.seq)
+	m.push(t, h.ID())
+	if f.complete() {
+		if !f.backlog {
+			t.lag.add(m.now, f.wall)
+		}
+		m.deliver(t)
+	}
+}
+
+// setCount replaces a neighbour's word about the number of pieces.
+func (m *Machine) setCount(f *fragment, count uint16) {
+	f.count = count
+	if len(f.asks) > int(count) {
+		for i := int(count); i < len(f.asks); i++ {
+			m.release(f, &f.asks[i])
+		}
+		f.asks = f.asks[:count]
+	}
+}
+
+// trim forgets fragments that have left the window.
+func (m *Machine) trim(t *track) {
+	n := 0
+	for n < len(t.frags) && (m.now-t.frags[n].seen > m.cfg.Window || len(t.frags)-n > maxFragments) {
+		m.releaseFragment(t.frags[n])
+		t.frags[n] = nil
+		n++
+	}
+	t.frags = t.frags[n:]
+	t.base += wire.Seq(n)
+	t.low = max(t.low, t.base)
+	if t.hasKey && t.key < t.base {
+		t.hasKey = false
+	}
+}

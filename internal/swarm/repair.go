@@ -1,0 +1,347 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"slices"
+	"time"
+
+	"p2plive/internal/wire"
+)
+
+// ask is the quest for one missing piece.
+type ask struct {
+	peer    *neighbour // asked, nil if nobody is
+	at      time.Duration
+	until   time.Duration
+	failed  []*neighbour // asked in vain
+	counted bool         // the parent was blamed for it
+}
+
+// batch collects what is asked of one neighbour.
+type batch struct {
+	peer *neighbour
+	via  wire.Via
+	ids  []wire.PieceID
+}
+
+// repair asks for missing pieces and reports whether there are any.
+func (m *Machine) repair() bool {
+	if m.cfg.Role == wire.RoleSource {
+		return false
+	}
+	missing := false
+	var batches []batch
+	for _, t := range m.tracks {
+		if !t.begun || t.empty() {
+			continue
+		}
+		if t.playing {
+			t.low = max(t.low, t.next)
+		}
+		for t.low <= t.newest() && t.frag(t.low) != nil && t.frag(t.low).complete() {
+			t.low++
+		}
+		for seq := t.low; seq <= t.newest(); seq++ {
+			f := t.frag(seq)
+			if f == nil || f.complete() {
+				continue
+			}
+			missing = true
+			for i := range f.pieces() {
+				if !f.have.has(i) {
+					batches = m.seek(t, f, i, batches)
+				}
+			}
+		}
+	}
+	for _, b := range batches {
+		m.send(b.peer, &wire.Request{Epoch: m.epoch.Tag(), Via: b.via, IDs: b.ids})
+	}
+	return missing
+}
+
+// seek asks for one missing piece, if it is time to.
+func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) []batch {
+	a := f.ask(i)
+	if a.peer != nil {
+		if m.now < a.until {
+			return batches
+		}
+		m.stats.Timeouts++
+		a.peer.fails++
+		m.fail(f, a)
+	}
+	id := wire.PieceID{Track: t.info.ID, Seq: f.seq, Index: i}
+	tr := t.tree(id)
+	if f.backlog {
+		if m.backlogAsked >= maxBacklog {
+			return batches
+		}
+	} else {
+		if m.now < f.seen+m.patience(tr) {
+			return batches
+		}
+		m.blame(tr, f, i, a)
+	}
+	n := m.holder(tr, f, i, a)
+	if n == nil {
+		if len(a.failed) > 0 && m.now-a.at > 2*busyTick+4*askTimeout {
+			a.failed = nil // all were asked in vain: begin again
+		}
+		return batches
+	}
+	a.peer, a.at = n, m.now
+	a.until = m.now + m.answerTime(n)
+	n.asked++
+	if f.backlog {
+		m.backlogAsked++
+	}
+	m.stats.Requests++
+	via := wire.Repair
+	if n.serves() && !f.backlog && m.cfg.Role == wire.RoleViewer {
+		via = wire.Rescue
+	}
+	for j := range batches {
+		if b := &batches[j]; b.peer == n && b.via == via && len(b.ids) < wire.MaxRequest {
+			b.ids = append(b.ids, id)
+			return batches
+		}
+	}
+	return append(batches, batch{n, via, []wire.PieceID{id}})
+}
+
+// patience returns how long after its fragment has become known a piece is
+// still expected from the tree's parent.
+func (m *Machine) patience(tr *tree) time.Duration {
+	if tr.parent == nil {
+		return orphanPatience
+	}
+	p := minPatience
+	if tr.late.any {
+		p = max(p, tr.late.high()+busyTick)
+	} else {
+		p *= 2
+	}
+	return min(p, maxPatience) + depthPatience*time.Duration(len(tr.path))
+}
+
+// blame counts a piece that the parent should have pushed.
+func (m *Machine) blame(tr *tree, f *fragment, i uint16, a *ask) {
+	if tr.parent == nil || f.seq < tr.from || f.seen < tr.since {
+		return
+	}
+	if !a.counted {
+		a.counted = true
+		if tr.overdue++; tr.overdue == 1 {
+			tr.overSeen = m.now
+		}
+	}
+	if tr.parent.serves() || tr.parent.has(tr.track, f.seq, i) {
+		tr.withheld = true
+	}
+}
+
+// holder chooses whom to ask for a piece, or nil.
+func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
+	t := tr.track
+	servers := m.serversMay(tr, f, a)
+	var best *neighbour
+	var bestCost time.Duration
+	for _, n := range m.neighbours {
+		if !n.synced || n.leaf() || n.asked >= maxAsked || n.suspect(m.now) || slices.Contains(a.failed, n) {
+			continue
+		}
+		cost := n.rtt + time.Duration(n.asked)*10*time.Millisecond +
+			time.Duration(min(n.fails, 20))*50*time.Millisecond + time.Duration(m.rng.IntN(10))*time.Millisecond
+		switch {
+		case n.serves():
+			if !servers || !n.tracks[t.index].any {
+				continue
+			}
+			if m.cfg.Role == wire.RoleViewer {
+				cost += time.Second // what a viewer has, no edge is asked for
+			}
+		case m.serving() || !n.has(t, f.seq, i):
+			continue
+		case n == tr.parent:
+			cost += askTimeout // it is just sending it, or in trouble
+		}
+		if best == nil || cost < bestCost {
+			best, bestCost = n, cost
+		}
+	}
+	if best == nil && servers && m.count(wire.RoleEdge)+m.count(wire.RoleSource) == 0 {
+		return m.anybody(a)
+	}
+	return best
+}
+
+// serversMay reports whether a piece is to be asked of an edge: when the
+// backlog is fetched, or when it is late enough that no neighbour will help.
+func (m *Machine) serversMay(tr *tree, f *fragment, a *ask) bool {
+	switch {
+	case m.serving():
+		return true
+	case f.backlog:
+		return m.now >= m.edgesFrom
+	case tr.parent != nil && tr.parent.serves(), len(a.failed) > 1:
+		return true
+	}
+	after := rescueAfter + depthPatience*time.Duration(len(tr.path))
+	return m.now >= f.seen+min(after, m.cfg.PlayDelay-rescueMargin)
+}
+
+// anybody chooses a neighbour that may have what no have-map shows.
+func (m *Machine) anybody(a *ask) *neighbour {
+	var some []*neighbour
+	for _, n := range m.neighbours {
+		if n.synced && !n.leaf() && n.asked < maxAsked && !n.suspect(m.now) && !slices.Contains(a.failed, n) {
+			some = append(some, n)
+		}
+	}
+	if len(some) == 0 {
+		return nil
+	}
+	return some[m.rng.IntN(len(some))]
+}
+
+// answerTime returns how long an answer may take.
+func (m *Machine) answerTime(n *neighbour) time.Duration {
+	d := 2*n.rtt + askTimeout
+	if n.reply.any {
+		d = max(d, n.reply.high())
+	}
+	return min(d+time.Duration(n.asked)*5*time.Millisecond, maxAskTimeout)
+}
+
+// settle ends the quest for a piece that has come.
+func (m *Machine) settle(t *track, f *fragment, i uint16, from *neighbour) {
+	if int(i) >= len(f.asks) {
+		return
+	}
+	a := &f.asks[i]
+	if a.peer != nil && a.peer == from {
+		from.reply.add(m.now - a.at)
+		from.fails = 0
+	}
+	m.release(f, a)
+	if f.backlog {
+		// The next of the backlog may be asked for.
+		m.nextWork = min(m.nextWork, m.now+busyTick/4)
+	}
+}
+
+// release ends a request without judging it.
+func (m *Machine) release(f *fragment, a *ask) {
+	if a.peer == nil {
+		return
+	}
+	a.peer.asked--
+	if f.backlog {
+		m.backlogAsked--
+	}
+	a.peer = nil
+}
+
+// fail ends a request that was in vain.
+func (m *Machine) fail(f *fragment, a *ask) {
+	if len(a.failed) < maxAsked {
+		a.failed = append(a.failed, a.peer)
+	}
+	m.release(f, a)
+}
+
+func (m *Machine) releaseFragment(f *fragment) {
+	for i := range f.asks {
+		m.release(f, &f.asks[i])
+	}
+	f.asks = nil
+}
+
+// releaseAsks ends all requests to a neighbour, so that others are asked.
+func (m *Machine) releaseAsks(n *neighbour) {
+	if n.asked == 0 {
+		return
+	}
+	for _, t := range m.tracks {
+		for _, f := range t.frags {
+			for i := range f.asks {
+				if f.asks[i].peer == n {
+					m.fail(f, &f.asks[i])
+				}
+			}
+		}
+	}
+	m.hurry()
+}
+
+func (m *Machine) onLack(n *neighbour, msg *wire.Lack) {
+	for _, id := range msg.IDs {
+		t := m.track(id.Track)
+		if t == nil {
+			m.stats.Nonsense++
+			continue
+		}
+		n.unmark(t, id.Seq, id.Index)
+		f := t.frag(id.Seq)
+		if f != nil && int(id.Index) < len(f.asks) && f.asks[id.Index].peer == n {
+			m.fail(f, &f.asks[id.Index])
+			m.hurry()
+		}
+	}
+}
+
+// onRequest answers with pieces, and names those that will not come.
+func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
+	var lack []wire.PieceID
+	for _, id := range msg.IDs {
+		t := m.track(id.Track)
+		if t == nil {
+			lack = append(lack, id)
+			continue
+		}
+		f := t.frag(id.Seq)
+		if m.cfg.Leaf || f == nil || !f.have.has(id.Index) || !n.tokens.take(m.now) {
+			lack = append(lack, id)
+			continue
+		}
+		m.answer(n, t, id, msg.Via)
+	}
+	if len(lack) > 0 {
+		m.stats.Lacks += uint64(len(lack))
+		m.send(n, &wire.Lack{Epoch: msg.Epoch, IDs: lack})
+	}
+}
+
+// answer sends a piece, also one that was sent before: it may have been
+// dropped on its way. It does not do so without end.
+func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
+	set, _ := n.tracks[t.index].have.get(id.Seq)
+	if set == nil || !set.has(id.Index) {
+		if n.mark(t, id.Seq, id.Index) {
+			m.stats.PiecesSent++
+			m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+			return
+		}
+	}
+	if n.again[id] >= maxAgain {
+		m.stats.Nonsense++
+		return
+	}
+	if n.again == nil || len(n.again) >= againKept {
+		n.again = make(map[wire.PieceID]uint8)
+	}
+	n.again[id]++
+	m.stats.PiecesSent++
+	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+}
+
+// sendFailed notes that a piece was not sent. The neighbour asks for it, or
+// for something newer, when its turn comes.
+func (m *Machine) sendFailed(ev SendFailed) {
+	n, t := m.byID[ev.Peer], m.track(ev.ID.Track)
+	if n != nil && t != nil {
+		n.unmark(t, ev.ID.Seq, ev.ID.Index)
+	}
+}

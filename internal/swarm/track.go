@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"time"
+
+	"p2plive/internal/wire"
+)
+
+// fragment is what the machine knows of one fragment.
+type fragment struct {
+	seq   wire.Seq
+	count uint16 // pieces, 0 if not known; a neighbour's word until got > 0
+	got   uint16
+	have  pieceSet
+
+	seen    time.Duration // when it became known, or likely, to exist
+	proved  time.Duration // when a signed piece first showed that it exists
+	isProof bool          // proved is set
+	backlog bool          // older than the peer's own start
+
+	// From a signed header, if got > 0.
+	key      bool
+	base     uint64
+	duration uint32
+	wall     int64
+
+	asks []ask // by index; nil while nothing was overdue
+}
+
+func (f *fragment) complete() bool { return f.got > 0 && f.got == f.count }
+
+// pieces returns how many pieces are known to exist.
+func (f *fragment) pieces() uint16 { return max(f.count, 1) }
+
+// ask returns the state of the quest for piece i.
+func (f *fragment) ask(i uint16) *ask {
+	for len(f.asks) <= int(i) {
+		f.asks = append(f.asks, ask{})
+	}
+	return &f.asks[i]
+}
+
+// track is one track of the stream: its trees and its newest fragments.
+type track struct {
+	info  TrackInfo
+	index int
+	trees []*tree // by substream
+
+	// frags[i] is fragment base+i, up to newest. Nothing is known of any
+	// fragment while begun is false.
+	begun bool
+	base  wire.Seq
+	frags []*fragment
+
+	proven    bool // a signed piece has come
+	provenSeq wire.Seq
+
+	first   wire.Seq // where play starts, or waits to start
+	begunAt time.Duration
+	playing bool     // a fragment was delivered
+	next    wire.Seq // to be delivered
+	low     wire.Seq // nothing wanted is missing below
+
+	key    wire.Seq // newest key fragment
+	hasKey bool
+
+	changes changeRing
+	lag     lagMeter
+}
+
+// newest returns the newest fragment that is known, or likely, to exist.
+func (t *track) newest() wire.Seq { return t.base + wire.Seq(len(t.frags)) - 1 }
+
+// empty reports whether no fragment is known.
+func (t *track) empty() bool { return len(t.frags) == 0 }
+
+// frag returns a fragment, or nil if nothing is known of it.
+func (t *track) frag(seq wire.Seq) *fragment {
+	if !t.begun || seq < t.base || uint64(seq-t.base) >= uint64(len(t.frags)) {
+		return nil
+	}
+	return t.frags[seq-t.base]
+}
+
+// tree returns the tree that a piece goes down.
+func (t *track) tree(id wire.PieceID) *tree { return t.trees[id.Substream(t.info.Substreams)] }
+
+// begin sets where the peer's interest starts and forgets all fragments.
+func (t *track) begin(first wire.Seq, now time.Duration) {
+	t.begun, t.begunAt = true, now
+	t.base, t.frags = first, nil
+	t.first, t.next, t.low = first, first, first
+	t.playing, t.hasKey, t.proven = false, false, false
+}
+
+// extend makes the fragments up to seq known. The caller has bounded it.
+func (t *track) extend(seq wire.Seq, now time.Duration) {
+	for t.empty() || t.newest() < seq {
+		next := t.base + wire.Seq(len(t.frags))
+		if next > seq {
+			return
+		}
+		t.frags = append(t.frags, &fragment{seq: next, seen: now})
+	}
+}
+
+// extendDown makes the fragments from seq on known, below those that are.
+func (t *track) extendDown(seq wire.Seq, now time.Duration) {
+	if seq >= t.base {
+		return
+	}
+	frags := make([]*fragment, 0, int(t.base-seq)+len(t.frags))
+	for s := seq; s < t.base; s++ {
+		frags = append(frags, &fragment{seq: s, seen: now})
+	}
+	t.frags, t.base = append(frags, t.frags...), seq
+	t.first, t.next, t.low = seq, seq, seq
+}
+
+// prove notes that a signed piece of fragment seq has come: it and all
+// before it exist.
+func (t *track) prove(seq wire.Seq, now time.Duration) {
+	from := t.base
+	if t.proven {
+		from = max(t.base, t.provenSeq+1)
+	}
+	for s := from; s <= seq; s++ {
+		if f := t.frag(s); f != nil && !f.isProof {
+			f.proved, f.isProof = now, true
+		}
+	}
+	if !t.proven || seq > t.provenSeq {
+		t.proven, t.provenSeq = true, seq
+	}
+}
+
+// interval returns the time between two fragments.
+func (t *track) interval() time.Duration {
+	if f := t.frag(t.provenSeq); t.proven && f != nil && f.duration > 0 {
+		d := time.Duration(f.duration) * time.Second / time.Duration(t.info.Timescale)
+		return min(max(d, 5*time.Millisecond), time.Second)
+	}
+	return 33 * time.Millisecond
+}
+
+// micros converts a media time to microseconds.
+func (t *track) micros(base uint64) int64 {
+	ts := uint64(max(t.info.Timescale, 1))
+	return int64(base/ts*1e6 + base%ts*1e6/ts)
+}
+
+// changeRing lists the fragments of which pieces have come, in that order.
+type changeRing struct {
+	seqs  [changeLog]wire.Seq
+	total uint64
+}
+
+func (c *changeRing) add(seq wire.Seq) {
+	if c.total > 0 && c.seqs[(c.total-1)%changeLog] == seq {
+		return
+	}
+	c.seqs[c.total%changeLog] = seq
+	c.total++
+}
+
+// lagMeter compares arrivals with the quickest one. The clocks of source and
+// peer differ, so only differences of their difference mean something.
+type lagMeter struct {
+	best, next int64 // smallest arrival minus wall clock, ms: of this span and the last, and of this one
+	since      time.Duration
+	any        bool
+	last       time.Duration
+}
+
+const lagSpan = time.Minute // clocks drift: older minima are forgotten
+
+func (l *lagMeter) add(now time.Duration, wall int64) {
+	d := now.Milliseconds() - wall
+	switch {
+	case !l.any:
+		l.best, l.next, l.since, l.any = d, d, now, true
+	case now-l.since > lagSpan:
+		l.best, l.next, l.since = l.next, d, now
+	}
+	l.best, l.next = min(l.best, d), min(l.next, d)
+	l.last = time.Duration(d-l.best) * time.Millisecond
+}
