@@ -112,7 +112,7 @@ func announceMessage(a *signalpb.Announce) *signalpb.ClientMessage {
 	return &signalpb.ClientMessage{Body: &signalpb.ClientMessage_Announce{Announce: a}}
 }
 
-// drain reads to the end and returns the last error message.
+// drain reads until the tracker closes, and returns the last error message.
 func (r *raw) drain() *signalpb.Error {
 	r.t.Helper()
 	var last *signalpb.Error
@@ -122,6 +122,18 @@ func (r *raw) drain() *signalpb.Error {
 		}
 	}
 	return last
+}
+
+// told reads to the first error message or the end, and closes as a client does.
+func (r *raw) told() *signalpb.Error {
+	r.t.Helper()
+	defer r.CloseNow()
+	for m := r.next(); m != nil; m = r.next() {
+		if e := m.GetError(); e != nil {
+			return e
+		}
+	}
+	return nil
 }
 
 func TestAbuseBeforeAnnounce(t *testing.T) {
@@ -172,7 +184,7 @@ func TestAbuseBeforeAnnounce(t *testing.T) {
 			r := dialRaw(t, tr)
 			began := time.Now()
 			tt.abuse(r)
-			if got := r.drain().GetCode(); got != tt.code {
+			if got := r.told().GetCode(); got != tt.code {
 				t.Errorf("told %v, want %v", got, tt.code)
 			}
 			if d := time.Since(began); d > signal.HandshakeTimeout+2*time.Second {
@@ -237,7 +249,7 @@ func TestAbuseAfterAnnounce(t *testing.T) {
 					t.Fatal("no welcome")
 				}
 				r.send(tt.msg)
-				if got := r.drain().GetCode(); got != signalpb.Code_CODE_BAD_MESSAGE {
+				if got := r.told().GetCode(); got != signalpb.Code_CODE_BAD_MESSAGE {
 					t.Errorf("told %v", got)
 				}
 			})

@@ -67,9 +67,6 @@ func (t *Tracker) handleConnect(w http.ResponseWriter, r *http.Request) {
 		rate: rate.NewLimiter(messageRate, messageBurst),
 	}
 	err = s.serve(ctx)
-	if errors.Is(err, errMalformed) {
-		t.metrics.malformed.Inc()
-	}
 	t.log.Debug("connection ended", "ip", ip, "conn", s.id, "error", err)
 }
 
@@ -127,6 +124,7 @@ func (s *session) admit(ctx context.Context) (announcement, error) {
 func (s *session) refuse(ctx context.Context, err error) {
 	var no *refusal
 	if errors.Is(err, errMalformed) {
+		s.t.metrics.malformed.Inc()
 		no = refuseMessage("rubbish")
 	} else if !errors.As(err, &no) {
 		return
