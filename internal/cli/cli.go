@@ -27,7 +27,7 @@ type commandLine struct {
 // BeforeResolve is called by kong when the command line is parsed and missing
 // flags have not been missed yet.
 func (*commandLine) BeforeResolve(kctx *kong.Context) error {
-	return addSettings(kctx, os.LookupEnv)
+	return addSettings(kctx, os.Environ())
 }
 
 const description = `Live broadcasts whose viewers carry them to each other.

@@ -46,10 +46,11 @@ type samplePl struct {
 }
 
 func (l *sampleLine) BeforeResolve(kctx *kong.Context) error {
-	return addSettings(kctx, func(name string) (string, bool) {
-		v, ok := l.env[name]
-		return v, ok
-	})
+	var environ []string
+	for name, value := range l.env {
+		environ = append(environ, name+"="+value)
+	}
+	return addSettings(kctx, environ)
 }
 
 func (l *sampleLine) parse(args ...string) error {
@@ -171,6 +172,20 @@ func TestEnvironmentRefused(t *testing.T) {
 	err := l.parse("play")
 	if err == nil || !strings.Contains(err.Error(), "environment P2PLIVE_RATE: --rate: ") || ExitCode(err) != exitUsage {
 		t.Errorf("error %v, exit code %d", err, ExitCode(err))
+	}
+}
+
+func TestUnknownVariable(t *testing.T) {
+	for _, name := range []string{"P2PLIVE_RAET", "P2PLIVE_HELP", "P2PLIVE_"} {
+		l := sampleLine{env: map[string]string{"P2PLIVE_NAME": "x", name: "5M"}}
+		err := l.parse("play")
+		if err == nil || !strings.Contains(err.Error(), "environment "+name+": there is no such flag") || ExitCode(err) != exitUsage {
+			t.Errorf("%s: error %v, exit code %d", name, err, ExitCode(err))
+		}
+	}
+	l := sampleLine{env: map[string]string{"P2PLIVE_NAME": "x", "P2PLIVE_RAET": "", "RATE": "5M", "P2PLIVER": "x"}}
+	if err := l.parse("play"); err != nil {
+		t.Errorf("variables that are empty or not ours: %v", err)
 	}
 }
 

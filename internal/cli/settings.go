@@ -4,7 +4,9 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
@@ -18,15 +20,18 @@ const (
 // settings gives the flags that are not on the command line their values from
 // the environment, else from the configuration file.
 type settings struct {
-	lookupEnv func(string) (string, bool)
-	fromFile  map[*kong.Flag]fileValue
+	env      map[string]string
+	fromFile map[*kong.Flag]fileValue
 }
 
-// addSettings makes environment and configuration file answer for flags that
-// are not on the command line. It checks the whole file, the parts of other
-// commands too.
-func addSettings(kctx *kong.Context, lookupEnv func(string) (string, bool)) error {
-	s := &settings{lookupEnv: lookupEnv}
+// addSettings makes environment ("NAME=value") and configuration file answer
+// for flags that are not on the command line. It checks all of both, the parts
+// of other commands too.
+func addSettings(kctx *kong.Context, environ []string) error {
+	s := &settings{env: ownVariables(environ)}
+	if err := checkVariables(s.env, kctx.Model.Node); err != nil {
+		return err
+	}
 	path, err := s.configPath(kctx)
 	if err != nil {
 		return err
@@ -50,8 +55,7 @@ func (s *settings) configPath(kctx *kong.Context) (string, error) {
 		if path, _ := kctx.FlagValue(flag).(string); path != "" {
 			return path, nil
 		}
-		path, _ := s.lookupEnv(envName(flag.Name))
-		return path, nil
+		return s.env[envName(flag.Name)], nil
 	}
 	return "", fmt.Errorf("no flag --%s in the grammar", configFlag)
 }
@@ -67,7 +71,7 @@ func (s *settings) Resolve(_ *kong.Context, _ *kong.Path, flag *kong.Flag) (any,
 		return nil, nil
 	}
 	text, origin := "", ""
-	if env, _ := s.lookupEnv(envName(flag.Name)); env != "" {
+	if env := s.env[envName(flag.Name)]; env != "" {
 		text, origin = env, "environment "+envName(flag.Name)
 	} else if v, ok := s.fromFile[flag]; ok {
 		text, origin = v.text, v.where
@@ -90,4 +94,37 @@ func scanValue(text string) *kong.Scanner {
 // commands have, such as --http, has the same variable for all of them.
 func envName(flag string) string {
 	return envPrefix + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
+}
+
+// ownVariables returns the variables that begin with the program's prefix.
+func ownVariables(environ []string) map[string]string {
+	own := make(map[string]string)
+	for _, v := range environ {
+		if name, value, _ := strings.Cut(v, "="); strings.HasPrefix(name, envPrefix) {
+			own[name] = value
+		}
+	}
+	return own
+}
+
+// checkVariables refuses a variable that no flag of any command has: a value
+// that is misspelt would otherwise be one that is not set, unnoticed.
+func checkVariables(env map[string]string, model *kong.Node) error {
+	known := make(map[string]bool)
+	addEnvNames(known, model)
+	for _, name := range slices.Sorted(maps.Keys(env)) {
+		if env[name] != "" && !known[name] {
+			return usageErrorf("environment %s: there is no such flag; unset it", name)
+		}
+	}
+	return nil
+}
+
+func addEnvNames(known map[string]bool, node *kong.Node) {
+	for _, flag := range node.Flags {
+		known[envName(flag.Name)] = flag.Name != "help"
+	}
+	for _, child := range node.Children {
+		addEnvNames(known, child)
+	}
 }
