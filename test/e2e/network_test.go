@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package e2e
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"p2plive/test/e2e/proc"
+)
+
+const (
+	// startTime is what a role may take from its start until it serves: the
+	// race detector on two shared cores is slow.
+	startTime = 10 * time.Second
+	// playTime is what a viewer may take from its start until it plays.
+	playTime = 15 * time.Second
+)
+
+// node is a running role with the addresses it was given. Started again, it
+// has the same ones.
+type node struct {
+	*proc.Process
+	udp, http string
+	start     func() *proc.Process
+}
+
+// restart starts the role again after its end.
+func (n *node) restart() { n.Process = n.start() }
+
+// newNode starts a role; args makes its arguments from its addresses.
+func newNode(t *testing.T, name string, args func(udp, http string) []string) *node {
+	t.Helper()
+	n := &node{udp: proc.FreeAddr(t), http: proc.FreeAddr(t)}
+	n.start = func() *proc.Process {
+		return proc.Start(t, proc.Spec{Name: name, Path: bin.Checked, Args: args(n.udp, n.http)})
+	}
+	n.restart()
+	return n
+}
+
+func newTracker(t *testing.T, args ...string) *node {
+	t.Helper()
+	n := newNode(t, "tracker", func(udp, http string) []string {
+		return append([]string{"tracker", "--listen", http, "--udp", udp}, args...)
+	})
+	n.awaitHealthy(t)
+	return n
+}
+
+func newEdge(t *testing.T, tracker string, args ...string) *node {
+	t.Helper()
+	n := newNode(t, "edge", func(udp, http string) []string {
+		return append([]string{"edge", "--tracker", tracker, "--udp", udp, "--http", http}, args...)
+	})
+	n.awaitHealthy(t)
+	return n
+}
+
+// newSource starts a source and returns when it takes its input.
+func newSource(t *testing.T, tracker, name, input string, args ...string) *node {
+	t.Helper()
+	n := newNode(t, "source", func(udp, http string) []string {
+		return append([]string{
+			"source", "--tracker", tracker, "--name", name, "--input", input, "--udp", udp, "--http", http,
+		}, args...)
+	})
+	n.awaitLink(t)
+	return n
+}
+
+// awaitLink waits until a source has told its link.
+func (n *node) awaitLink(t *testing.T) {
+	t.Helper()
+	if _, ok := n.Stdout.Await(startTime, contains("link to share: ")); !ok {
+		t.Fatalf("%s has not told its link", n.Name)
+	}
+}
+
+func (n *node) awaitHealthy(t *testing.T) {
+	t.Helper()
+	proc.Eventually(t, startTime, n.Name+" is up", func() error {
+		_, err := get("http://" + n.http + "/healthz")
+		return err
+	})
+}
+
+// network is a tracker, an edge and a source.
+type network struct {
+	t                     *testing.T
+	tracker, edge, source *node
+	url, link             string
+}
+
+const streamName = "test"
+
+// newNetwork starts a network whose source sends the built-in clip, and
+// returns when an edge has the stream.
+func newNetwork(t *testing.T) *network {
+	t.Helper()
+	return newNetworkOf(t, "demo")
+}
+
+func newNetworkOf(t *testing.T, input string) *network {
+	t.Helper()
+	n := &network{t: t, tracker: newTracker(t)}
+	n.url = "http://" + n.tracker.http
+	n.link = n.url + "/s/" + streamName
+	n.edge = newEdge(t, n.url)
+	n.source = newSource(t, n.url, streamName, input)
+	n.awaitLive()
+	return n
+}
+
+// awaitLive waits until the tracker lists the stream with an edge.
+func (n *network) awaitLive() {
+	n.t.Helper()
+	proc.Eventually(n.t, startTime, "the stream is live at an edge", func() error {
+		s, err := streamOf(n.url)
+		if err == nil && s.Edges == 0 {
+			err = fmt.Errorf("no edge carries it")
+		}
+		return err
+	})
+}
+
+// viewers starts that many viewers and waits until all play.
+func (n *network) viewers(count int) []*viewer {
+	n.t.Helper()
+	var all []*viewer
+	for i := range count {
+		all = append(all, newViewer(n.t, fmt.Sprintf("viewer %d", i+1), n.link))
+	}
+	for _, v := range all {
+		v.awaitPlaying(n.t, time.Now(), playTime)
+	}
+	return all
+}
+
+// listedStream is what scripts read of GET /api/streams.
+type listedStream struct {
+	ID      string `json:"id"`
+	Name    string `json:"name"`
+	Live    bool   `json:"live"`
+	Viewers int    `json:"viewers"`
+	Edges   int    `json:"edges"`
+}
+
+// streamOf returns the test's stream as the tracker lists it.
+func streamOf(tracker string) (listedStream, error) {
+	body, err := get(tracker + "/api/streams")
+	if err != nil {
+		return listedStream{}, err
+	}
+	var answer struct{ Streams []listedStream }
+	if err := json.Unmarshal(body, &answer); err != nil {
+		return listedStream{}, err
+	}
+	for _, s := range answer.Streams {
+		if s.Name == streamName && s.Live {
+			return s, nil
+		}
+	}
+	return listedStream{}, fmt.Errorf("no stream %q in %s", streamName, body)
+}
+
+var client = &http.Client{Timeout: 5 * time.Second}
+
+func get(url string) ([]byte, error) {
+	resp, err := client.Get(url)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	body, err := io.ReadAll(io.LimitReader(resp.Body, 1<<20))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("GET %s: %s: %s", url, resp.Status, body)
+	}
+	return body, err
+}
+
+// writeFile makes a file for one test.
+func writeFile(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}

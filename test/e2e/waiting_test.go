@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"p2plive/test/e2e/proc"
+)
+
+// wantOnce wants that a process has logged something exactly once.
+func wantOnce(t *testing.T, p *proc.Process, text string) {
+	t.Helper()
+	if n := len(p.Stderr.Containing(text)); n != 1 {
+		t.Errorf("%s has said %q %d times, want once", p.Name, text, n)
+	}
+}
+
+// TestTrackerComesLate starts the peers before their tracker: they say so once,
+// try on, and play when it is there. Then the tracker goes away for a while,
+// which must not disturb anybody.
+func TestTrackerComesLate(t *testing.T) {
+	t.Parallel()
+	listen, udp := proc.FreeAddr(t), proc.FreeAddr(t)
+	url := "http://" + listen
+	link := url + "/s/" + streamName
+	edge := newEdge(t, url)
+	source := newSource(t, url, streamName, "demo")
+	v := newViewer(t, "viewer", link)
+	peers := []*node{edge, source, v.node}
+	for _, p := range peers {
+		p.WaitLine(startTime, "tracker is away")
+	}
+	v.await(t, time.Time{}, playTime, "says that it connects", func(s status) bool { return s.State == "connecting" })
+	// Several attempts have failed by then.
+	v.await(t, time.Now().Add(3*time.Second), startTime, "goes on", func(status) bool { return true })
+	for _, p := range peers {
+		wantOnce(t, p.Process, "tracker is away")
+		if !p.Running() {
+			t.Errorf("%s has ended", p.Name)
+		}
+	}
+
+	start := func() *proc.Process {
+		return proc.Start(t, proc.Spec{Name: "tracker", Path: bin.Checked, Args: []string{"tracker", "--listen", listen, "--udp", udp}})
+	}
+	tracker := start()
+	v.awaitPlaying(t, time.Now(), playTime)
+
+	tracker.Kill()
+	killed := time.Now()
+	v.awaitPlaying(t, killed.Add(2*time.Second), startTime)
+	start()
+	for _, p := range peers {
+		p.WaitLines(playTime, "tracker is back", 2)
+	}
+	proc.Eventually(t, startTime, "a new tracker knows the stream", func() error {
+		_, err := streamOf(url)
+		return err
+	})
+	s := v.awaitPlaying(t, time.Now(), startTime)
+	if s.FragmentsMissed != 0 || s.Stalls != 0 {
+		t.Errorf("the tracker's crash was felt: %d fragments missed, %d stalls", s.FragmentsMissed, s.Stalls)
+	}
+}
+
+// TestTrackerIsNotThere limits the time of a watch that never finds a tracker.
+func TestTrackerIsNotThere(t *testing.T) {
+	t.Parallel()
+	link := "http://" + proc.FreeAddr(t) + "/s/" + streamName
+	wantFailure(t, failure{exitUnreachable, link}, nil,
+		"watch", link, "--duration", "2s", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0")
+}
+
+// TestStreamComesLate starts a viewer before its stream, ends the stream, and
+// begins it again.
+func TestStreamComesLate(t *testing.T) {
+	t.Parallel()
+	url := "http://" + newTracker(t).http
+	newEdge(t, url)
+	v := newViewer(t, "viewer", url+"/s/"+streamName)
+	v.WaitLine(startTime, "not live yet")
+	v.await(t, time.Time{}, startTime, "waits", func(s status) bool { return s.State == "waiting" })
+
+	newSource(t, url, streamName, "demo")
+	live := time.Now()
+	v.await(t, live, playTime, "is live", func(s status) bool { return s.State == "live" })
+	v.awaitPlaying(t, live, playTime)
+	wantOnce(t, v.Process, "not live yet")
+}
+
+// TestSourceStartsAgain ends a source and starts it again with the stream's
+// key: viewers that stayed play on.
+func TestSourceStartsAgain(t *testing.T) {
+	t.Parallel()
+	url := "http://" + newTracker(t).http
+	newEdge(t, url)
+	key := t.TempDir() + "/stream.key"
+	source := newSource(t, url, streamName, "demo", "--stream-key-file", key)
+	v := newViewer(t, "viewer", url+"/s/"+streamName)
+	v.awaitPlaying(t, time.Now(), playTime)
+
+	source.Stop()
+	v.await(t, time.Now(), atOnce, "knows that the broadcast has ended", func(s status) bool { return s.State == "ended" })
+	source.restart()
+	v.awaitPlaying(t, time.Now(), playTime)
+
+	source.Kill() // and without a good-bye
+	source.restart()
+	v.awaitPlaying(t, time.Now(), playTime)
+}
+
+// TestNameIsTaken announces a second stream under the name of a live one.
+func TestNameIsTaken(t *testing.T) {
+	t.Parallel()
+	n := newNetwork(t)
+	v := n.viewers(1)[0]
+	wantFailure(t, failure{exitFailed, "already live by another key"}, nil,
+		"source", "--tracker", n.url, "--name", streamName, "--input", "demo", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0")
+	v.awaitPlaying(t, time.Now(), startTime)
+}
