@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package peer
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"p2plive/internal/signal"
+)
+
+const (
+	// stunTimeout is what asking for the public address may delay an announce.
+	stunTimeout = 1500 * time.Millisecond
+	// maxLocal bounds the local addresses that are announced.
+	maxLocal = 4
+)
+
+// Addresses returns where other peers may reach the host, best first: the
+// address that the tracker's STUN port sees, the one that its HTTP port sees
+// (as an unspecified address), and those of the local interfaces.
+func (h *Host) Addresses(ctx context.Context, hello signal.Hello) []netip.AddrPort {
+	local := h.LocalAddr()
+	if !local.Addr().IsUnspecified() {
+		return []netip.AddrPort{local}
+	}
+	var addrs []netip.AddrPort
+	add := func(a netip.AddrPort) {
+		if a.IsValid() && !slices.Contains(addrs, a) {
+			addrs = append(addrs, a)
+		}
+	}
+	if server, err := Resolve(ctx, hello.TrackerUDP); err == nil {
+		ctx, cancel := context.WithTimeout(ctx, stunTimeout)
+		defer cancel()
+		reflexive, err := h.Reflexive(ctx, server)
+		if err != nil {
+			h.log.Debug("public address not known", "server", server, "err", err)
+		}
+		add(reflexive)
+	}
+	if len(addrs) == 0 {
+		add(netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port()))
+	}
+	for _, ip := range interfaceAddrs() {
+		if len(addrs) > maxLocal {
+			break
+		}
+		add(netip.AddrPortFrom(ip, local.Port()))
+	}
+	return addrs
+}
+
+// Resolve looks a "host:port" up, preferring IPv4, which every NAT speaks.
+func Resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
+	host, service, err := net.SplitHostPort(hostport)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	port, err := net.DefaultResolver.LookupPort(ctx, "udp", service)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	ips, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+	if err != nil {
+		return netip.AddrPort{}, err
+	}
+	i := max(slices.IndexFunc(ips, func(ip netip.Addr) bool { return ip.Unmap().Is4() }), 0)
+	return netip.AddrPortFrom(ips[i].Unmap(), uint16(port)), nil
+}
+
+// interfaceAddrs returns the unicast addresses of the host's interfaces that
+// a neighbour could reach.
+func interfaceAddrs() []netip.Addr {
+	addrs, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var ips []netip.Addr
+	for _, a := range addrs {
+		prefix, err := netip.ParsePrefix(a.String())
+		if err != nil {
+			continue
+		}
+		if ip := prefix.Addr(); ip.Is4() && ip.IsGlobalUnicast() {
+			ips = append(ips, ip)
+		}
+	}
+	return ips
+}

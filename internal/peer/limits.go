@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package peer
+
+import "time"
+
+const (
+	// controlChannel carries Hello, catalogs and the swarm's small messages.
+	controlChannel = 0
+	// repairChannels is added to a track's id for pieces that were asked for,
+	// so that a burst of repairs never delays the pieces that are pushed.
+	repairChannels = 32
+
+	// helloTimeout is what a peer may take to say who it is.
+	helloTimeout = 5 * time.Second
+	// dialTimeout is what a peer may take to answer at any of its addresses:
+	// several times the handshake's retransmission, below what a viewer waits.
+	dialTimeout = 2 * time.Second
+	// dialStagger lies between the dials of two addresses of one peer, as in
+	// RFC 8305: the better one wins where both work.
+	dialStagger = 100 * time.Millisecond
+	// maxDials bounds the dials that one swarm has under way.
+	maxDials = 16
+	// maxGreeting bounds the accepted sessions that have not said Hello yet.
+	maxGreeting = 256
+	// inboxSize bounds verified messages that wait for the swarm's loop. A
+	// full inbox stops the readers, and so, by flow control, the senders.
+	inboxSize = 1024
+	// linkInterval is how often the machine learns round trip times.
+	linkInterval = time.Second
+	// maxMalformed is how many malformed messages a session survives: a
+	// newer minor version may say things we do not know, rubbish says more.
+	maxMalformed = 100
+	// banTime keeps a peer away that has sent a bad piece.
+	banTime = 10 * time.Minute
+	// maxBanned bounds the memory of bad peers; the oldest is forgotten first.
+	maxBanned = 1024
+	// keepAlive and idleTimeout notice a dead peer within 5 s at a cost of
+	// about 50 bytes a second; a short loss of the radio is survived.
+	keepAlive   = time.Second
+	idleTimeout = 5 * time.Second
+	// maxSessions bounds the sessions of one swarm that are not asked for.
+	maxSessions = 4096
+)
