@@ -23,7 +23,8 @@ import (
 	"p2plive/libnet/simnet"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// kcp-go keeps three goroutines for the life of the process.
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
 
 // player is an Output that keeps all it is given.
 type player struct {
