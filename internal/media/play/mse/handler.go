@@ -63,9 +63,8 @@ func Handler(feed play.Feed, opts Options) http.Handler {
 		}()
 		p := page{conn: conn, choice: choice, status: opts.Status, joiners: map[wire.TrackID]*cmaf.Joiner{}}
 		p.serve(ctx, sub)
-		if errors.Is(context.Cause(ctx), errTalks) {
-			_ = conn.Close(websocket.StatusPolicyViolation, errTalks.Error())
-		}
+		// Without a good-bye: that would wait for the rest of what a page that
+		// breaks the rules may send for ever.
 		_ = conn.CloseNow()
 		<-listening
 		cancel(nil)
