@@ -50,7 +50,7 @@ func (m *Machine) candidates(role wire.Role) []*neighbour {
 	var list []*neighbour
 	for _, n := range m.neighbours {
 		n.places = 0
-		if n.role() == role && n.synced && n.slotsTold && !n.leaf() && !n.suspect(m.now) {
+		if n.role() == role && n.synced && n.slotsTold && !n.leaf() && !m.suspect(n) {
 			list = append(list, n)
 		}
 	}
@@ -79,13 +79,17 @@ func (m *Machine) rootCapacity(candidates int) int {
 }
 
 // demoteSurplus takes a place from the child that has most of them, if there
-// are more than capacity.
+// are more than capacity, or from one that seems to be gone.
 func (m *Machine) demoteSurplus(tr *tree, role wire.Role, capacity int) bool {
 	var most *child
 	n := 0
 	for _, c := range tr.children {
 		if c.temporary || c.leaving || c.peer.role() != role {
 			continue
+		}
+		if m.suspect(c.peer) {
+			most, n = c, capacity+1
+			break
 		}
 		n++
 		if most == nil || c.peer.leaf() || !most.peer.leaf() && c.peer.places > most.peer.places {
@@ -114,7 +118,8 @@ func (m *Machine) fillPlaces(tr *tree, role wire.Role, capacity int, candidates 
 	for permanent < capacity {
 		var least *child
 		for _, c := range tr.children {
-			if !c.temporary || c.leaving || c.peer.role() != role || !c.peer.slotsTold || c.peer.leaf() && !gate {
+			if !c.temporary || c.leaving || c.peer.role() != role || !c.peer.slotsTold ||
+				c.peer.leaf() && !gate || m.suspect(c.peer) {
 				continue
 			}
 			if least == nil || c.peer.places < least.peer.places {

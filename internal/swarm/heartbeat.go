@@ -11,10 +11,10 @@ import (
 // tellTrees tells a neighbour what has changed in the trees.
 func (m *Machine) tellTrees(n *neighbour) {
 	msg := &wire.Heartbeat{Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1))}
-	first := false
+	due := m.now-n.beat >= beatEvery && (m.cfg.Leaf || n.serves())
 	for _, tr := range m.trees {
 		rt := &n.trees[tr.index]
-		first = first || !rt.told
+		due = due || !rt.told
 		s := m.stateFor(tr, n)
 		same := rt.told && (s.Free == 0) == (rt.toldFree == 0) && s.Weight == rt.toldWeight &&
 			slices.Equal(s.Path, rt.toldPath)
@@ -23,7 +23,8 @@ func (m *Machine) tellTrees(n *neighbour) {
 			msg.Trees = append(msg.Trees, s)
 		}
 	}
-	if len(msg.Trees) > 0 || first || len(m.trees) == 0 && !n.synced {
+	if len(msg.Trees) > 0 || due || len(m.trees) == 0 && !n.synced {
+		n.beat = m.now
 		m.send(n, msg)
 	}
 }

@@ -89,7 +89,7 @@ const (
 	starvedAfter = 600 * time.Millisecond
 	// suspectAfter keeps a silent viewer from being asked or chosen.
 	suspectAfter = time.Second
-	// suspectEdgeAfter does so for edges, which send have-maps less often.
+	// suspectEdgeAfter does so between edges and viewers, who talk less often.
 	suspectEdgeAfter = 3 * time.Second
 	// badParentTime keeps a peer from returning to a parent that failed.
 	badParentTime = 5 * time.Second
@@ -101,6 +101,9 @@ const (
 	haveEvery = 250 * time.Millisecond
 	// edgeHaveEvery: an edge has everything, so its have-map says little.
 	edgeHaveEvery = time.Second
+	// beatEvery is how often a neighbour that gets no have-maps is shown that
+	// the peer is alive.
+	beatEvery = time.Second
 	// changeLog bounds the changes kept for have-maps; a neighbour that is
 	// further behind is told of everything.
 	changeLog = 512

@@ -27,6 +27,7 @@ type neighbour struct {
 	fails    int // answers that did not come in time, since the last that did
 	reply    delayMeter
 	nextHave time.Duration
+	beat     time.Duration // when it was last sent a heartbeat
 	told     time.Duration // when it last told of other peers
 	tokens   bucket
 	again    map[wire.PieceID]uint8
@@ -64,11 +65,12 @@ func (n *neighbour) serves() bool { return n.role() != wire.RoleViewer }
 // leaf reports whether the neighbour shares nothing.
 func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots == 0 }
 
-func (n *neighbour) suspect(now time.Duration) bool {
-	if n.serves() {
-		return now-n.heard > suspectEdgeAfter
+// suspect reports whether a neighbour has been silent for too long.
+func (m *Machine) suspect(n *neighbour) bool {
+	if n.serves() || m.serving() {
+		return m.now-n.heard > suspectEdgeAfter
 	}
-	return now-n.heard > suspectAfter
+	return m.now-n.heard > suspectAfter
 }
 
 // has reports whether the neighbour is known to have a piece.

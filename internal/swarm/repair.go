@@ -149,7 +149,7 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 	var best *neighbour
 	var bestCost time.Duration
 	for _, n := range m.neighbours {
-		if !n.synced || n.leaf() || n.asked >= maxAsked || n.suspect(m.now) || slices.Contains(a.failed, n) {
+		if !n.synced || n.leaf() || n.asked >= maxAsked || m.suspect(n) || slices.Contains(a.failed, n) {
 			continue
 		}
 		cost := n.rtt + time.Duration(n.asked)*10*time.Millisecond +
@@ -196,7 +196,7 @@ func (m *Machine) serversMay(tr *tree, f *fragment, a *ask) bool {
 func (m *Machine) anybody(a *ask) *neighbour {
 	var some []*neighbour
 	for _, n := range m.neighbours {
-		if n.synced && !n.leaf() && n.asked < maxAsked && !n.suspect(m.now) && !slices.Contains(a.failed, n) {
+		if n.synced && !n.leaf() && n.asked < maxAsked && !m.suspect(n) && !slices.Contains(a.failed, n) {
 			some = append(some, n)
 		}
 	}

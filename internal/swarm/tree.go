@@ -139,7 +139,7 @@ func (m *Machine) improve(tr *tree) {
 // eligible reports whether a neighbour may become the parent.
 func (m *Machine) eligible(tr *tree, n *neighbour) bool {
 	rt := &n.trees[tr.index]
-	return n != tr.parent && n.synced && !n.leaf() && !n.suspect(m.now) && m.now >= rt.badUntil &&
+	return n != tr.parent && n.synced && !n.leaf() && !m.suspect(n) && m.now >= rt.badUntil &&
 		n.rooted(tr) && len(rt.path) < maxDepth-1 && !slices.Contains(rt.path, m.short) &&
 		(n.serves() || m.cfg.Role == wire.RoleViewer) && m.fresh(tr.track, n)
 }
