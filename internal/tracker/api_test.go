@@ -66,7 +66,7 @@ func TestHTTPAPI(t *testing.T) {
 	}
 	for path, want := range map[string]int{
 		"/api/streams/tv": 404, "/api/streams/-": 400, "/healthz": 200, "/api/nodes": 200, "/metrics": 200, "/api/other": 404,
-		"/api/connect": 426,
+		"/api/connect": 426, "/": 200, "/s/radio": 200, "/assets/none": 404, "/other": 404,
 	} {
 		status, _, body := get(t, tr.url()+path)
 		if status != want {

@@ -2,7 +2,16 @@
 
 package tracker
 
-import "net/http"
+import (
+	"net/http"
 
-// addPages mounts the pages for people.
-func addPages(*http.ServeMux) {}
+	"p2plive/internal/webui"
+)
+
+// addPages mounts the pages for people: the list of live streams and the watch
+// page of each.
+func addPages(mux *http.ServeMux) {
+	mux.Handle("GET /{$}", webui.TrackerIndex())
+	mux.Handle("GET /s/{name}", webui.TrackerWatch())
+	mux.Handle("GET /assets/", webui.Assets())
+}

@@ -14,7 +14,6 @@ import (
 	"net/http"
 	"net/netip"
 	"sync"
-	"syscall"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -124,23 +123,16 @@ func (t *Tracker) bind(cfg Config) (err error) {
 		udp = ":3478"
 	}
 	if t.http, err = net.Listen("tcp", listen); err != nil {
-		return plainBindError("TCP", listen, "--listen", err)
+		return fmt.Errorf("tracker: %w", err) // net names network and address
 	}
 	if udp == NoUDP {
 		return nil
 	}
 	if t.udp, err = net.ListenPacket("udp", udp); err != nil {
 		t.http.Close()
-		return plainBindError("UDP", udp, "--udp", err)
+		return fmt.Errorf("tracker: %w", err)
 	}
 	return nil
-}
-
-func plainBindError(network, addr, flag string, err error) error {
-	if errors.Is(err, syscall.EADDRINUSE) {
-		return fmt.Errorf("%s address %s is in use by another program; choose another one with %s: %w", network, addr, flag, err)
-	}
-	return fmt.Errorf("listen on %s address %s: %w", network, addr, err)
 }
 
 // warnIfOpen tells the operator when strangers can register.
@@ -149,10 +141,10 @@ func (t *Tracker) warnIfOpen() {
 		return
 	}
 	if len(t.door.edgeKey) == 0 {
-		t.log.Warn("anyone may register an edge: no edge key is set", "set it with", "--edge-key-file")
+		t.log.Warn("anyone may register an edge: no edge key is set")
 	}
 	if len(t.door.publishKey) == 0 {
-		t.log.Warn("anyone may publish: no publish key is set", "set it with", "--publish-key-file")
+		t.log.Warn("anyone may publish: no publish key is set")
 	}
 }
 
