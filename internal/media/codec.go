@@ -26,7 +26,7 @@ type Info struct {
 	FrameSamples  uint32 // samples at SampleRate in a frame, AAC only
 }
 
-// Info parses the parameter sets.
+// Info parses the parameter sets. Its errors are ErrNotMedia or ErrUnsupported.
 func (f *TrackFormat) Info() (Info, error) {
 	switch f.Codec {
 	case H264:
@@ -49,7 +49,7 @@ func (f *TrackFormat) Info() (Info, error) {
 func pixels(width, height int) (uint16, uint16, error) {
 	const most = 16384
 	if width < 1 || height < 1 || width > most || height > most {
-		return 0, 0, fmt.Errorf("picture of %dx%d pixels, want 1 to %d", width, height, most)
+		return 0, 0, fmt.Errorf("picture of %dx%d pixels, want 1 to %d: %w", width, height, most, ErrUnsupported)
 	}
 	return uint16(width), uint16(height), nil
 }
@@ -61,7 +61,7 @@ func (f *TrackFormat) infoH264() (info Info, err error) {
 		return info, fmt.Errorf("H.264 without parameter sets: %w", ErrNotMedia)
 	}
 	if err := sps.Unmarshal(raw); err != nil {
-		return info, fmt.Errorf("H.264 parameter set: %w", err)
+		return info, fmt.Errorf("H.264 parameter set: %w: %w", ErrNotMedia, err)
 	}
 	info.Codec = fmt.Sprintf("avc1.%02x%02x%02x", raw[1], raw[2], raw[3])
 	info.Width, info.Height, err = pixels(sps.Width(), sps.Height())
@@ -76,7 +76,7 @@ func (f *TrackFormat) infoH265() (info Info, err error) {
 		return info, fmt.Errorf("H.265 without parameter sets: %w", ErrNotMedia)
 	}
 	if err := sps.Unmarshal(raw); err != nil {
-		return info, fmt.Errorf("H.265 parameter set: %w", err)
+		return info, fmt.Errorf("H.265 parameter set: %w: %w", ErrNotMedia, err)
 	}
 	info.Codec = codecH265(raw)
 	info.Width, info.Height, err = pixels(sps.Width(), sps.Height())
@@ -111,7 +111,7 @@ func (f *TrackFormat) infoAV1() (info Info, err error) {
 		return info, fmt.Errorf("AV1 without a sequence header: %w", ErrNotMedia)
 	}
 	if err := seq.Unmarshal(f.Params[0]); err != nil {
-		return info, fmt.Errorf("AV1 sequence header: %w", err)
+		return info, fmt.Errorf("AV1 sequence header: %w: %w", ErrNotMedia, err)
 	}
 	depth, tier := 8, "M"
 	if seq.ColorConfig.BitDepth != 0 {
@@ -135,7 +135,7 @@ func (f *TrackFormat) infoAAC() (info Info, err error) {
 		return info, fmt.Errorf("AAC without a configuration: %w", ErrNotMedia)
 	}
 	if err := conf.Unmarshal(f.Params[0]); err != nil {
-		return info, fmt.Errorf("AAC configuration: %w", err)
+		return info, fmt.Errorf("AAC configuration: %w: %w", ErrNotMedia, err)
 	}
 	info.SampleRate = uint32(conf.SampleRate)
 	if info.SampleRate < 1 || info.SampleRate > 192000 {

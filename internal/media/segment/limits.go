@@ -15,6 +15,9 @@ const (
 	// maxJump is how far timestamps may be from what the last ones promised.
 	// Beyond it they are taken for another timeline.
 	maxJump = time.Second
+	// maxWaver is how many frames of sound in a row may come off their time
+	// before that is taken for a gap.
+	maxWaver = 8
 	// maxApart is how far a track may be from the others when it takes part in
 	// their timeline.
 	maxApart = 2 * time.Second

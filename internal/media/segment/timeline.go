@@ -41,12 +41,14 @@ type clock struct {
 	out       int64  // last decode time on the timeline
 	step      uint32 // what the last sample promised to last
 	shift     int64
+	off       int // frames in a row that came more than a fraction off
 }
 
 // place returns where a sample with decode time dts goes. Times that jump are
 // rebased, times that do not rise are raised. With a frame length (audio),
 // times that are a fraction of a frame off follow the last one exactly: they
-// were rounded on the way, and sound must not be cut for that.
+// were rounded on the way, and sound must not be cut for that. Up to two frames
+// are forgiven for a moment, because some encoders' times waver.
 func (c *clock) place(dts int64, frame uint32) (out int64, continuous bool) {
 	expected := c.in + int64(c.step)
 	if d := media.Duration(dts-expected, c.timescale); !c.placed || d > maxJump || d < -maxJump {
@@ -57,9 +59,15 @@ func (c *clock) place(dts int64, frame uint32) (out int64, continuous bool) {
 	next := c.out + int64(c.step)
 	switch off := out - next; {
 	case frame > 0 && abs(off) <= int64(frame)*3/4:
+		out, continuous, c.off = next, true, 0
+	case frame > 0 && abs(off) <= int64(frame)*2 && c.off < maxWaver:
 		out, continuous = next, true
+		c.off++
 	case out <= c.out && c.out > 0:
 		out = c.out + 1
+	}
+	if !continuous {
+		c.off = 0
 	}
 	c.in, c.out = dts, out
 	c.line.head = max(c.line.head, media.Duration(out, c.timescale))

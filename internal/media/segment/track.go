@@ -139,13 +139,14 @@ func (s *Segmenter) audio(t *track, m *media.Sample) error {
 }
 
 // frameLength returns how long an audio frame is, in the track's timescale.
+// The codec knows it better than containers do.
 func (t *track) frameLength(m *media.Sample) uint32 {
 	samples, rate := t.info.FrameSamples, t.info.SampleRate
 	if t.format.Codec == media.Opus {
 		samples = media.OpusSamples(m.Data)
 	}
 	length := uint32((uint64(samples)*uint64(t.format.Timescale) + uint64(rate)/2) / uint64(rate))
-	if m.Duration > 0 && m.Duration < 1<<24 {
+	if length == 0 && m.Duration < 1<<24 {
 		length = m.Duration
 	}
 	return max(length, 1)

@@ -192,14 +192,14 @@ func (x *indexer) finish(size int64) ([]*track, error) {
 		if len(t.samples) == 0 {
 			continue
 		}
+		if err := t.fixDurations(); err != nil {
+			return nil, err
+		}
 		var bytes int64
 		for i := range t.samples {
 			s := &t.samples[i]
 			if s.offset > size-int64(s.size) {
 				return nil, fmt.Errorf("%w: its index goes on beyond its end at %d bytes", errTruncated, size)
-			}
-			if i > 0 && s.dts < t.samples[i-1].dts {
-				return nil, errDamaged
 			}
 			bytes += int64(s.size)
 		}
@@ -212,4 +212,32 @@ func (x *indexer) finish(size int64) ([]*track, error) {
 		return nil, fmt.Errorf("not a single frame in it: %w", media.ErrNotMedia)
 	}
 	return tracks, nil
+}
+
+// fixDurations makes durations what decode times say. A writer of fragments
+// does not know how long a fragment's last sample is, and one of plain files
+// cuts the last frame of sound short.
+func (t *track) fixDurations() error {
+	info, err := t.format.Info()
+	if err != nil {
+		return err
+	}
+	var frame uint32
+	if info.FrameSamples > 0 {
+		frame = uint32(uint64(info.FrameSamples) * uint64(t.format.Timescale) / uint64(info.SampleRate))
+	}
+	for i := range t.samples {
+		s := &t.samples[i]
+		if i+1 < len(t.samples) {
+			step := t.samples[i+1].dts - s.dts
+			if step < 0 || step > math.MaxInt32 {
+				return errDamaged
+			}
+			s.dur = uint32(step)
+		}
+		if frame > 0 {
+			s.dur = frame
+		}
+	}
+	return nil
 }
