@@ -115,7 +115,9 @@ const (
 	// for: below, every piece that is overtaken would be asked for; above,
 	// the play delay is used up.
 	minPatience = 60 * time.Millisecond
-	maxPatience = 300 * time.Millisecond
+	maxPatience = 600 * time.Millisecond
+	// firstPatience is for trees of which no delays are known yet.
+	firstPatience = 200 * time.Millisecond
 	// orphanPatience is for trees without a parent: the next have-map may
 	// show a piece that is just being asked for.
 	orphanPatience = 40 * time.Millisecond
@@ -137,6 +139,9 @@ const (
 	// those of the backlog over all: a burst must not drown live pieces.
 	maxAsked   = 16
 	maxBacklog = 48
+	// busyQueue is the send queue beyond which repairs are refused: somebody
+	// else sends the piece sooner, and what is pushed must not wait.
+	busyQueue = 100 * time.Millisecond
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second

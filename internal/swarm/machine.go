@@ -31,7 +31,8 @@ type Machine struct {
 	book       book
 
 	uplink        int64
-	backlogAsked  int // pieces of the backlog asked for and not yet come
+	sentAt        time.Duration // when all that was emitted has left, if the uplink is known
+	backlogAsked  int           // pieces of the backlog asked for and not yet come
 	nextWork      time.Duration
 	nextAssign    time.Duration
 	nextRebalance time.Duration
@@ -148,8 +149,7 @@ func (m *Machine) sendPiece(n *neighbour, t *track, id wire.PieceID, via wire.Vi
 	if !n.mark(t, id.Seq, id.Index) {
 		return
 	}
-	m.stats.PiecesSent++
-	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+	m.emitPiece(n, id, via)
 }
 
 // received hands a message to its part of the machine. Messages about another

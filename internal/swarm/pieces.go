@@ -35,11 +35,12 @@ func (m *Machine) pieceIn(ev PieceIn) {
 	m.settle(t, f, h.Index, n)
 	if tr := t.tree(h.ID()); n != nil && tr.parent == n && ev.Via == wire.Push {
 		tr.overdue, tr.withheld = 0, false
+		tr.pushed = max(tr.pushed, pushOrder(h.Seq, h.Index))
 		if !f.backlog {
 			tr.late.add(m.now - f.seen)
 		}
 	}
-	m.gain(t, f, h)
+	m.gain(t, f, h, ev.Size)
 }
 
 // pieceMade takes a piece of the peer's own stream.
@@ -52,7 +53,7 @@ func (m *Machine) pieceMade(ev PieceMade) {
 	}
 	m.place(t, h.Seq)
 	if f := t.frag(h.Seq); f != nil && !f.have.has(h.Index) {
-		m.gain(t, f, h)
+		m.gain(t, f, h, ev.Size)
 	}
 }
 
@@ -95,10 +96,11 @@ func (m *Machine) restart(t *track, first wire.Seq) {
 }
 
 // gain adds a piece to its fragment, hands it on and delivers what is complete.
-func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader) {
+func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader, size int) {
 	if f.got == 0 {
 		f.key, f.base, f.duration, f.wall = h.Key, h.Base, h.Duration, h.Wall
 		m.setCount(f, h.Count)
+		f.size = size
 	}
 	if h.Index >= f.count || !f.have.add(h.Index) {
 		m.stats.Nonsense++ // the source contradicts itself

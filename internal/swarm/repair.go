@@ -14,8 +14,9 @@ type ask struct {
 	peer    *neighbour // asked, nil if nobody is
 	at      time.Duration
 	until   time.Duration
-	failed  []*neighbour // asked in vain
-	counted bool         // the parent was blamed for it
+	gap     time.Duration // when a piece after it was pushed, 0 if none was
+	failed  []*neighbour  // asked in vain
+	counted bool          // the parent was blamed for it
 }
 
 // batch collects what is asked of one neighbour.
@@ -79,7 +80,7 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) []batch
 			return batches
 		}
 	} else {
-		if m.now < f.seen+m.patience(tr) {
+		if m.now < m.due(tr, f, i, a) {
 			return batches
 		}
 		m.blame(tr, f, i, a)
@@ -111,20 +112,32 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) []batch
 	return append(batches, batch{n, via, []wire.PieceID{id}})
 }
 
-// patience returns how long after its fragment has become known a piece is
-// still expected from the tree's parent.
-func (m *Machine) patience(tr *tree) time.Duration {
-	if tr.parent == nil {
-		return orphanPatience
+// due returns when a piece is no longer expected from the tree's parent. What
+// is pushed comes in order: a piece that was overtaken will hardly come, while
+// one that was not may wait in the parent's queue, and asking for it would
+// make that queue longer.
+func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
+	if tr.parent == nil || m.silent(tr.parent) {
+		return f.seen + orphanPatience
 	}
-	p := minPatience
+	if tr.pushed > pushOrder(f.seq, i) {
+		if a.gap == 0 {
+			a.gap = m.now
+		}
+		return a.gap + minPatience
+	}
+	p := firstPatience
 	if tr.late.any {
-		p = max(p, tr.late.high()+busyTick)
-	} else {
-		p *= 2
+		p = min(max(minPatience, tr.late.high()+busyTick), maxPatience)
 	}
-	return min(p, maxPatience) + depthPatience*time.Duration(len(tr.path))
+	return f.seen + p + depthPatience*time.Duration(len(tr.path))
 }
+
+// pushOrder numbers the pieces of a tree in the order in which they are cut.
+func pushOrder(seq wire.Seq, index uint16) uint64 { return uint64(seq)<<16 | uint64(index) }
+
+// silent reports whether a neighbour that plays has stopped to talk.
+func (m *Machine) silent(n *neighbour) bool { return m.now-n.heard > silentAfter }
 
 // blame counts a piece that the parent should have pushed.
 func (m *Machine) blame(tr *tree, f *fragment, i uint16, a *ask) {
@@ -212,7 +225,8 @@ func (m *Machine) answerTime(n *neighbour) time.Duration {
 	if n.reply.any {
 		d = max(d, n.reply.high())
 	}
-	return min(d+time.Duration(n.asked)*5*time.Millisecond, maxAskTimeout)
+	d += time.Duration(n.asked) * 5 * time.Millisecond
+	return min(d<<min(n.fails, 3), maxAskTimeout)
 }
 
 // settle ends the quest for a piece that has come.
@@ -302,7 +316,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 			continue
 		}
 		f := t.frag(id.Seq)
-		if m.cfg.Leaf || f == nil || !f.have.has(id.Index) || !n.tokens.take(m.now) {
+		if m.cfg.Leaf || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
 			continue
 		}
@@ -320,8 +334,7 @@ func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) 
 	set, _ := n.tracks[t.index].have.get(id.Seq)
 	if set == nil || !set.has(id.Index) {
 		if n.mark(t, id.Seq, id.Index) {
-			m.stats.PiecesSent++
-			m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+			m.emitPiece(n, id, via)
 			return
 		}
 	}
@@ -333,9 +346,21 @@ func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) 
 		n.again = make(map[wire.PieceID]uint8)
 	}
 	n.again[id]++
+	m.emitPiece(n, id, via)
+}
+
+// emitPiece sends a piece, and keeps count of how full that makes the uplink.
+func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	m.stats.PiecesSent++
 	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
+		bits := int64(f.size+wire.PieceOverhead) * 8
+		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/m.uplink)
+	}
 }
+
+// busy reports whether the uplink has enough to do.
+func (m *Machine) busy() bool { return m.sentAt > m.now+busyQueue }
 
 // sendFailed notes that a piece was not sent. The neighbour asks for it, or
 // for something newer, when its turn comes.

@@ -25,6 +25,7 @@ type fragment struct {
 	base     uint64
 	duration uint32
 	wall     int64
+	size     int // bytes of one of its pieces: all are about equal
 
 	asks []ask // by index; nil while nothing was overdue
 }

@@ -31,6 +31,7 @@ type tree struct {
 	nextImprove time.Duration
 
 	late     delayMeter // how much later than the first of its fragment a piece comes
+	pushed   uint64     // the newest piece that the parent has pushed, in pushOrder
 	overdue  int        // pieces that the parent has not pushed in time, in a row
 	overSeen time.Duration
 	withheld bool // the parent has one of them
@@ -69,9 +70,8 @@ func (m *Machine) judgeParent(tr *tree) {
 		return
 	}
 	late := m.now - tr.overSeen
-	silent := m.now-tr.parent.heard > silentAfter
 	switch {
-	case silent:
+	case m.silent(tr.parent):
 		// Most likely it is gone, and the session does not know yet.
 		m.releaseAsks(tr.parent)
 	case tr.withheld && tr.overdue > 1 && late > withheldAfter:
@@ -251,7 +251,7 @@ func (m *Machine) adopt(tr *tree, n *neighbour) {
 	tr.parent, tr.pending = n, nil
 	tr.since, tr.from = m.now, tr.pendingFrom
 	tr.overdue, tr.withheld = 0, false
-	tr.late = delayMeter{}
+	tr.pushed = 0
 	tr.nextImprove = m.now + improveEvery
 	// One of its children's slots is ours now.
 	if rt := &n.trees[tr.index]; rt.free > 0 {
