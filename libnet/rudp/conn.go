@@ -19,23 +19,23 @@ type Message struct {
 
 // Conn is a session with one peer. Its methods may be called from any goroutine.
 type Conn struct {
-	ep          *Endpoint
-	peer        PeerID
-	local       connID        // in datagrams to us; set when registered
-	established chan struct{} // closed when a dialled session is open
-	done        chan struct{} // closed when the session has ended
-	readable    chan struct{} // a message waits for Recv
+	ep        *Endpoint
+	peer      PeerID
+	local     connID                 // in datagrams to us; set when registered
+	responses chan [responseLen]byte // from the read loop to Dial
+	done      chan struct{}          // closed when the session has ended
+	readable  chan struct{}          // a message waits for Recv
 
 	// Guarded by Endpoint.mu.
-	counted bool
-	half    *list.Element
-	hash    initiationHash
+	counted    bool          // in Endpoint.sessions
+	half       *list.Element // in Endpoint.halfOpen
+	initiation initiationKey
+	response   []byte // to copies of the initiation
+	repeats    int    // of the response
 
 	timer timerSlot // guarded by timerQueue.mu
 
-	// Owned by the read loop.
-	touched  bool
-	response []byte // to this session's initiation
+	touched bool // owned by the read loop: in its list
 
 	mu        sync.Mutex
 	state     connState
@@ -83,17 +83,17 @@ type farewell struct {
 
 func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn {
 	return &Conn{
-		ep:          e,
-		peer:        peer,
-		addr:        addr,
-		created:     now,
-		lastRecv:    now,
-		established: make(chan struct{}),
-		done:        make(chan struct{}),
-		readable:    make(chan struct{}, 1),
-		timer:       timerSlot{index: -1},
-		window:      newWindow(now),
-		channels:    make(map[ChannelID]*Channel),
+		ep:        e,
+		peer:      peer,
+		addr:      addr,
+		created:   now,
+		lastRecv:  now,
+		responses: make(chan [responseLen]byte, 2),
+		done:      make(chan struct{}),
+		readable:  make(chan struct{}, 1),
+		timer:     timerSlot{index: -1},
+		window:    newWindow(now),
+		channels:  make(map[ChannelID]*Channel),
 	}
 }
 
@@ -225,55 +225,66 @@ func (c *Conn) startDial(now time.Time) error {
 	return nil
 }
 
-// onResponse opens a dialled session.
-func (c *Conn) onResponse(b []byte, now time.Time) {
+// awaitResponse opens the session with the first genuine response. It runs on Dial's goroutine: the
+// cryptography takes no time from the read loop.
+func (c *Conn) awaitResponse(ctx context.Context) error {
+	for {
+		select {
+		case response := <-c.responses:
+			keys, remote, status, err := c.dialing.finish(response[:])
+			if err != nil {
+				c.ep.counters.unauthentic.Add(1)
+				continue
+			}
+			if status != statusAccepted {
+				return &CloseError{Code: CodeBusy, Reason: "too many sessions", Remote: true}
+			}
+			return c.open(remote, keys, time.Now())
+		case <-c.done:
+			return c.Err()
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// open makes a dialled session usable and proves to the responder, who keeps it to itself until then, that
+// we have the keys.
+func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != stateDialing {
-		return // a repeated response
+	if c.err != nil {
+		return c.err
 	}
-	keys, remote, status, err := c.dialing.finish(b)
-	if err != nil {
-		c.ep.counters.unauthentic.Add(1)
-		return
-	}
+	c.state, c.remote, c.keys, c.lastRecv = stateOpen, remote, keys, now
 	c.dialing = nil
-	if status != statusAccepted {
-		c.end(&CloseError{Code: CodeBusy, Reason: "too many sessions", Remote: true})
-		return
-	}
-	c.keys, c.remote = keys, remote
-	c.state, c.lastRecv = stateOpen, now
-	// The responder keeps the session to itself until it hears from us under the new keys.
 	c.retryWait = handshakeRetry
 	c.retryAt = now.Add(c.retryWait)
 	c.ping(now)
 	c.flush()
 	c.wake(c.retryAt)
-	close(c.established)
 	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
+	return nil
 }
 
 // startHalfOpen sets up a session whose response is about to be sent.
-func (c *Conn) startHalfOpen(remote connID, keys sessionKeys, response []byte, now time.Time) {
+func (c *Conn) startHalfOpen(remote connID, keys sessionKeys, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
 		return
 	}
-	c.state, c.remote, c.keys, c.response = stateHalfOpen, remote, keys, response
+	c.state, c.remote, c.keys = stateHalfOpen, remote, keys
 	c.wake(now.Add(halfOpenTimeout))
 }
 
-// abandon ends a session that never was open, without a word. It reports false if it is open by now.
-func (c *Conn) abandon(err error) bool {
+// abandon ends a session that never was open, without a word.
+func (c *Conn) abandon(err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state == stateOpen {
-		return false
+	if c.state != stateOpen {
+		c.end(err)
 	}
-	c.end(err)
-	return true
 }
 
 // shutdown ends the session with the endpoint: its farewells go out at once, for there is no later.
@@ -324,7 +335,6 @@ func (c *Conn) finish(err error) {
 	c.err = err
 	close(c.done)
 	c.active = nil
-	c.dialing = nil
 	c.out.drop(c.ep)
 	c.ep.log.Debug("session ended", slog.Any("peer", c.peer), slog.Any("cause", err))
 }

@@ -3,7 +3,6 @@
 package rudp
 
 import (
-	"crypto/sha256"
 	"errors"
 	"log/slog"
 	"net"
@@ -12,9 +11,6 @@ import (
 
 	"p2plive/libnet/udp"
 )
-
-// initiationHash tells copies of an initiation from new ones.
-type initiationHash [sha256.Size]byte
 
 // reader is what the read loop owns.
 type reader struct {
@@ -81,7 +77,7 @@ func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
 	case typeInitiation:
 		r.handleInitiation(b, from, now)
 	case typeResponse:
-		r.handleResponse(b, now)
+		r.handleResponse(b)
 	default:
 		r.counters.malformed.Add(1)
 	}
@@ -104,68 +100,7 @@ func (r *reader) handleData(b []byte, now time.Time) {
 	}
 }
 
-// handleInitiation answers an initiation, without telling anything to those that do not know our key. It
-// never sends more bytes than it got, and a copy of an initiation gets the same response again.
-func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) {
-	if _, ok := parseHandshakeHeader(b, typeInitiation, MaxDatagram); !ok {
-		r.counters.malformed.Add(1)
-		return
-	}
-	if !r.limits.allow(from.Addr(), now) {
-		r.counters.handshakesLimited.Add(1)
-		return
-	}
-	hash := initiationHash(sha256.Sum256(b))
-	r.mu.RLock()
-	known := r.initiations[hash]
-	r.mu.RUnlock()
-	if known != nil {
-		r.counters.handshakesRepeat.Add(1)
-		r.write([]udp.Message{{Buf: known.response, Addr: from}})
-		return
-	}
-	a, err := readInitiation(r.cfg.Identity, r.cfg.Prologue, b)
-	if err != nil {
-		r.counters.unauthentic.Add(1)
-		return
-	}
-	r.counters.handshakesIn.Add(1)
-	response, err := r.respond(a, hash, from, now)
-	if err != nil {
-		r.log.Debug("handshake not answered", slog.Any("error", err))
-		return
-	}
-	r.write([]udp.Message{{Buf: response, Addr: from}})
-}
-
-// respond makes a half-open session for a verified initiation, or a refusal that leaves no state.
-func (r *reader) respond(a *admission, hash initiationHash, from netip.AddrPort, now time.Time) ([]byte, error) {
-	c := newConn(r.Endpoint, from, a.peer, now)
-	evicted, err := r.admitHalfOpen(c, hash)
-	if errors.Is(err, ErrTooManySessions) {
-		r.counters.handshakesRefused.Add(1)
-		response, _, err := a.respond(statusBusy, 0)
-		return response, err
-	}
-	if err != nil {
-		return nil, err
-	}
-	if evicted != nil {
-		r.counters.evicted.Add(1)
-		evicted.abandon(errEvicted)
-	}
-	response, keys, err := a.respond(statusAccepted, c.local)
-	if err != nil {
-		c.abandon(err)
-		return nil, err
-	}
-	c.startHalfOpen(a.initiator, keys, response, now)
-	return response, nil
-}
-
-var errEvicted = errors.New("half-open session gave way to a newer one")
-
-func (r *reader) handleResponse(b []byte, now time.Time) {
+func (r *reader) handleResponse(b []byte) {
 	id, ok := parseHandshakeHeader(b, typeResponse, responseLen)
 	if !ok {
 		r.counters.malformed.Add(1)
@@ -176,5 +111,28 @@ func (r *reader) handleResponse(b []byte, now time.Time) {
 		r.counters.unknownSession.Add(1)
 		return
 	}
-	c.onResponse(b, now)
+	select {
+	case c.responses <- [responseLen]byte(b):
+	default: // nobody dials any more, or copies have come
+	}
+}
+
+// handleInitiation leaves the cryptography to the responder, so that a flood of handshakes takes no time
+// from running sessions.
+func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) {
+	if _, ok := parseHandshakeHeader(b, typeInitiation, MaxDatagram); !ok {
+		r.counters.malformed.Add(1)
+		return
+	}
+	key := initiationKey(b[initHeaderLen:])
+	response, known := r.repeatedResponse(key)
+	switch {
+	case response != nil:
+		r.write([]udp.Message{{Buf: response, Addr: from}})
+	case known:
+	case !r.limits.allow(from.Addr(), now):
+		r.counters.handshakesLimited.Add(1)
+	default:
+		r.enqueue(key, b, from)
+	}
 }

@@ -29,6 +29,7 @@ type Endpoint struct {
 	counters endpointCounters
 	timers   timerQueue
 	accept   chan *Conn
+	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}
 	running  sync.WaitGroup
 
@@ -36,9 +37,9 @@ type Endpoint struct {
 	mu          sync.RWMutex
 	closed      bool
 	conns       map[connID]*Conn
-	initiations map[initiationHash]*Conn // sessions answered, by what they were answered to
-	halfOpen    *list.List               // of *Conn, oldest first
-	sessions    int                      // dialled, being dialled or accepted
+	initiations map[initiationKey]*Conn // answered ones with their sessions; nil: not answered yet
+	halfOpen    *list.List              // of *Conn, oldest first
+	sessions    int                     // dialled, being dialled or accepted
 }
 
 // Listen starts an endpoint on a socket. It takes ownership of pc, also when it fails.
@@ -62,13 +63,15 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		buffers:     sync.Pool{New: func() any { return new([MaxDatagram]byte) }},
 		timers:      timerQueue{wake: make(chan struct{}, 1)},
 		accept:      make(chan *Conn, cfg.AcceptBacklog),
+		inbound:     make(chan *inbound, maxInbound),
 		done:        make(chan struct{}),
 		conns:       make(map[connID]*Conn),
-		initiations: make(map[initiationHash]*Conn),
+		initiations: make(map[initiationKey]*Conn),
 		halfOpen:    list.New(),
 	}
 	e.running.Go(func() { e.timers.run(e.done) })
 	e.running.Go(e.readLoop)
+	e.running.Go(e.respondLoop)
 	return e, nil
 }
 
@@ -114,20 +117,14 @@ func (e *Endpoint) dial(ctx context.Context, addr netip.AddrPort, peer PeerID) (
 		return nil, err
 	}
 	e.counters.handshakesOut.Add(1)
-	select {
-	case <-c.established:
+	err := c.awaitResponse(limited)
+	if err == nil {
 		return c, nil
-	case <-c.done:
-		return nil, c.Err()
-	case <-limited.Done():
 	}
-	err := context.Cause(limited)
 	if errors.Is(err, context.DeadlineExceeded) {
 		err = fmt.Errorf("%w: %w", ErrHandshakeTimeout, err)
 	}
-	if !c.abandon(err) { // established in this very moment
-		return c, nil
-	}
+	c.abandon(err)
 	return nil, err
 }
 
@@ -238,7 +235,7 @@ func (e *Endpoint) register(c *Conn) {
 
 // admitHalfOpen registers a session whose initiator has not proved itself, and gives the one that had to
 // go for it, if any.
-func (e *Endpoint) admitHalfOpen(c *Conn, hash initiationHash) (evicted *Conn, err error) {
+func (e *Endpoint) admitHalfOpen(c *Conn) (evicted *Conn, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.closed {
@@ -251,8 +248,6 @@ func (e *Endpoint) admitHalfOpen(c *Conn, hash initiationHash) (evicted *Conn, e
 		evicted = e.halfOpen.Front().Value.(*Conn)
 	}
 	e.register(c)
-	c.hash = hash
-	e.initiations[hash] = c
 	c.half = e.halfOpen.PushBack(c)
 	return evicted, nil
 }
@@ -303,8 +298,8 @@ func (e *Endpoint) forget(c *Conn) {
 	e.release(c)
 	e.mu.Lock()
 	delete(e.conns, c.local)
-	if e.initiations[c.hash] == c {
-		delete(e.initiations, c.hash)
+	if e.initiations[c.initiation] == c {
+		delete(e.initiations, c.initiation)
 	}
 	e.mu.Unlock()
 	e.timers.remove(c)

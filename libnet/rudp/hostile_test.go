@@ -5,6 +5,7 @@ package rudp
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"math/rand/v2"
 	"net"
@@ -94,22 +95,29 @@ func TestReplayedAndChangedDatagrams(t *testing.T) {
 	})
 }
 
-// Copies of an initiation give the same session, and no answer is longer than its question.
+// Copies of an initiation give no further session, and the same response again, but not for ever.
 func TestRepeatedInitiations(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t, 1)
 		defer w.close()
+		var recorded []byte
 		a := w.tapped(near, func(b []byte) [][]byte {
 			if b[0] == typeInitiation {
-				return [][]byte{b, b, b, b, b}
+				recorded = bytes.Clone(b)
+				return [][]byte{b, b, b}
 			}
 			return [][]byte{b}
 		}, nil)
 		b, _ := w.endpoint(near, nil)
 		connect(t, a, b)
+		attacker := w.raw()
+		for range 3 * maxRepeats {
+			time.Sleep(100 * time.Millisecond)
+			writeTo(t, attacker, recorded, b.LocalAddr())
+		}
 		time.Sleep(time.Second)
 		s := b.Stats()
-		if s.HandshakesIn != 1 || s.HandshakesRepeat != 4 || s.Accepted != 1 || s.Sessions != 1 || s.HalfOpen != 0 {
+		if s.HandshakesIn != 1 || s.HandshakesRepeat != maxRepeats || s.Accepted != 1 || s.Sessions != 1 || s.HalfOpen != 0 {
 			t.Errorf("%+v", s)
 		}
 		if responseLen >= MaxDatagram {
@@ -158,7 +166,7 @@ func TestHalfOpenEviction(t *testing.T) {
 		e, _ := w.endpoint(near, nil)
 		for i := range maxHalfOpen + 10 {
 			c := newConn(e, e.LocalAddr(), PeerID{}, time.Now())
-			evicted, err := e.admitHalfOpen(c, initiationHash{byte(i), byte(i >> 8), 1})
+			evicted, err := e.admitHalfOpen(c)
 			if err != nil || (evicted != nil) != (i >= maxHalfOpen) {
 				t.Fatalf("%d: evicted %v, %v", i, evicted != nil, err)
 			}
@@ -183,7 +191,8 @@ func TestHandshakesAreLimitedPerSource(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for range 2000 {
+		for i := range 2000 {
+			binary.BigEndian.PutUint32(d.datagram[initHeaderLen:], uint32(i))
 			writeTo(t, attacker, d.datagram, b.LocalAddr())
 		}
 		connect(t, a, b) // from another address

@@ -40,12 +40,16 @@ const (
 	// longer than most round trips, short enough that one lost datagram is not felt at the start of play.
 	handshakeRetry    = 200 * time.Millisecond
 	handshakeRetryMax = time.Second
-	// halfOpenTimeout: an initiator proves itself one round trip after the response, and repeats that
-	// several times within this.
-	halfOpenTimeout = 4 * time.Second
+	// halfOpenTimeout: an initiator proves itself one round trip after the response, and repeats that many
+	// times within this. It may be long, for maxHalfOpen bounds what waits.
+	halfOpenTimeout = 10 * time.Second
 	// maxHalfOpen bounds what an initiator with a spoofed address can make the responder keep (about 2 KiB
 	// each). When full, the oldest goes: a flood pushes out mostly itself.
 	maxHalfOpen = 512
+	// maxInbound bounds the initiations that wait for the responder (1.2 KiB each); further ones are dropped.
+	maxInbound = 256
+	// maxRepeats: the copies of an initiation that are answered; an initiator sends about ten.
+	maxRepeats = 16
 	// defaultMaxSessions: about 20 KiB for an idle session, so about 80 MiB.
 	defaultMaxSessions = 4096
 	// defaultAcceptBacklog: sessions that come while the application is busy for a moment.

@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package rudp
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"testing"
+	"time"
+)
+
+// BenchmarkBulk sends messages as fast as they go, over loopback.
+func BenchmarkBulk(b *testing.B) {
+	for _, size := range []int{1 << 10, 8 << 10, 64 << 10} {
+		b.Run(fmt.Sprintf("%dKiB", size>>10), func(b *testing.B) {
+			x, y := loopback(b, nil), loopback(b, nil)
+			cx, cy := connect(b, x, y)
+			ctx := context.Background()
+			msg := make([]byte, size)
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			b.ResetTimer()
+			var reader sync.WaitGroup
+			reader.Go(func() {
+				for range b.N {
+					if _, err := cy.Recv(ctx); err != nil {
+						b.Error(err)
+						return
+					}
+				}
+			})
+			for range b.N {
+				if err := cx.Channel(1).Send(ctx, msg); err != nil {
+					b.Fatal(err)
+				}
+			}
+			reader.Wait()
+			s := cx.Stats()
+			b.ReportMetric(float64(s.WireOut)/float64(s.BytesOut), "wire/byte")
+		})
+	}
+}
+
+// BenchmarkSessions sends 8 KiB messages round-robin over many sessions between two sockets.
+func BenchmarkSessions(b *testing.B) {
+	for _, sessions := range []int{10, 100} {
+		b.Run(fmt.Sprint(sessions), func(b *testing.B) {
+			x, y := loopback(b, nil), loopback(b, nil)
+			ctx := context.Background()
+			var out, in []*Conn
+			for range sessions {
+				cx, cy := connect(b, x, y)
+				out, in = append(out, cx), append(in, cy)
+			}
+			msg := make([]byte, 8<<10)
+			b.SetBytes(int64(len(msg)))
+			b.ReportAllocs()
+			b.ResetTimer()
+			var readers sync.WaitGroup
+			for i, c := range in {
+				readers.Go(func() {
+					for n := i; n < b.N; n += sessions {
+						if _, err := c.Recv(ctx); err != nil {
+							b.Error(err)
+							return
+						}
+					}
+				})
+			}
+			for n := range b.N {
+				if err := out[n%sessions].Channel(1).Send(ctx, msg); err != nil {
+					b.Fatal(err)
+				}
+			}
+			readers.Wait()
+		})
+	}
+}
+
+// BenchmarkRoundTrip is the time of an 8 KiB message there and back.
+func BenchmarkRoundTrip(b *testing.B) {
+	x, y := loopback(b, nil), loopback(b, nil)
+	cx, cy := connect(b, x, y)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Hour)
+	defer cancel()
+	var echo sync.WaitGroup
+	echo.Go(func() {
+		for {
+			m, err := cy.Recv(ctx)
+			if err != nil || cy.Channel(m.Channel).Send(ctx, m.Data) != nil {
+				return
+			}
+		}
+	})
+	msg := make([]byte, 8<<10)
+	for b.Loop() {
+		if err := cx.Channel(1).Send(ctx, msg); err != nil {
+			b.Fatal(err)
+		}
+		if _, err := cx.Recv(ctx); err != nil {
+			b.Fatal(err)
+		}
+	}
+	cx.Close("")
+	echo.Wait()
+}
+
+// BenchmarkHandshake is a whole handshake's cryptography, both sides.
+func BenchmarkHandshake(b *testing.B) {
+	x, y := newIdentity(b), newIdentity(b)
+	for b.Loop() {
+		i, response, _ := shake(b, x, y)
+		if _, _, _, err := i.finish(response); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
