@@ -13,6 +13,7 @@
 // receive queue that is not read closes the window of the sender. Close ends a session at once and gives up
 // what is queued; [Channel.Flush] waits for it before.
 //
-// No goroutine belongs to a session: an endpoint has one that reads and one that keeps the time. Datagrams
-// leave on the goroutine that caused them. The wire format stands in docs/protocol.md.
+// No goroutine belongs to a session: an endpoint has one that reads, one that keeps the time and one that
+// answers handshakes. Datagrams leave on the goroutine that caused them. The wire format stands in
+// docs/protocol.md.
 package rudp

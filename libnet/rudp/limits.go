@@ -55,13 +55,13 @@ const (
 	// defaultAcceptBacklog: sessions that come while the application is busy for a moment.
 	defaultAcceptBacklog = 128
 
-	// sourceRate and sourceBurst bound handshakes from one address (IPv6: one /64) per second. A verified
-	// initiation costs about 0.2 ms of CPU, so one source can take about 1% of a core; the burst lets a
+	// sourceRate and sourceBurst bound handshakes from one address (IPv6: one /64) per second. Answering an
+	// initiation costs about 0.5 ms of CPU, so one source can take about 3% of a core; the burst lets a
 	// household, a carrier's NAT or a test with hundreds of peers start at once.
 	sourceRate  = 64
 	sourceBurst = 256
-	// totalRate and totalBurst bound the handshakes from all addresses: about a fifth of a core.
-	totalRate  = 1000
+	// totalRate and totalBurst bound the handshakes from all addresses: about a quarter of a core.
+	totalRate  = 500
 	totalBurst = 1000
 	// maxSources bounds the table of addresses (64 bytes each). Addresses that find it full share one
 	// bucket.
