@@ -37,7 +37,7 @@ type publisher struct {
 	first  time.Duration // of the encoder's
 	ready  bool
 	held   []held
-	pace   pace.Pacer
+	pace   *pace.Pacer // nil does not pace
 }
 
 // held is a sample that waits for all tracks to be known.
@@ -48,7 +48,7 @@ type held struct {
 
 func newPublisher(ctx context.Context, sink media.Sink, since func() time.Duration) *publisher {
 	return &publisher{ctx: ctx, sink: sink, since: since,
-		want: make(map[wire.TrackKind]bool), bitrate: make(map[wire.TrackKind]uint32)}
+		want: make(map[wire.TrackKind]bool), bitrate: make(map[wire.TrackKind]uint32), pace: new(pace.Pacer)}
 }
 
 // message takes one message. An error ends the publisher.
@@ -201,7 +201,9 @@ func (p *publisher) formats() error {
 }
 
 func (p *publisher) pass(t *track, s media.Sample) error {
-	p.pace.Wait(p.ctx, media.Duration(s.DTS, t.format.Timescale))
+	if p.pace != nil {
+		p.pace.Wait(p.ctx, media.Duration(s.DTS, t.format.Timescale))
+	}
 	if err := p.ctx.Err(); err != nil {
 		return err
 	}
