@@ -26,8 +26,8 @@ func (m *Machine) deliver(t *track) {
 			m.stats.Delivered++
 			m.emit(Deliver{Track: t.info.ID, Seq: t.next})
 			t.next++
-		case m.over(t, f):
-			m.releaseFragment(f)
+		case m.expired(t, f):
+			m.giveUp(f)
 			m.miss(t)
 		default:
 			return
@@ -41,11 +41,16 @@ func (m *Machine) miss(t *track) {
 	t.next++
 }
 
-// over reports whether a fragment is given up. The play delay counts from the
+func (m *Machine) giveUp(f *fragment) {
+	m.releaseFragment(f)
+	f.over = true
+}
+
+// expired reports whether a fragment is to be given up. The play delay counts from the
 // moment at which the fragment was proved to exist: after an outage of the
 // whole stream nothing is lost. With nothing newer, there is nothing to go on
 // with, and no reason to give up.
-func (m *Machine) over(t *track, f *fragment) bool {
+func (m *Machine) expired(t *track, f *fragment) bool {
 	if !f.isProof || t.provenSeq <= f.seq {
 		return false
 	}
@@ -73,11 +78,10 @@ func (m *Machine) start(t *track) bool {
 	}
 	for s := t.base; s < seq; s++ {
 		if f := t.frag(s); f != nil {
-			m.releaseFragment(f)
+			m.giveUp(f)
 		}
 	}
 	t.playing, t.next = true, seq
-	t.low = max(t.low, seq)
 	if t.info.Kind == wire.Video {
 		// Audio may have been waiting for it.
 		for _, a := range m.tracks {

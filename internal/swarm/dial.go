@@ -63,7 +63,7 @@ func (b *book) connected(id wire.PeerID) {
 // lost notes that a session has ended.
 func (b *book) lost(id wire.PeerID, now time.Duration) {
 	if k := b.find(id); k != nil {
-		k.after = now + dialBackoff
+		k.after = now + redialAfter
 	}
 }
 
@@ -124,6 +124,12 @@ func (m *Machine) dials(role wire.Role) bool {
 
 // keepNeighbours dials, asks for more peers and tells neighbours of others.
 func (m *Machine) keepNeighbours() {
+	for _, n := range slices.Clone(m.neighbours) {
+		if m.live && n.synced && m.now-n.heard > deadAfter {
+			m.drop(n, "silent")
+			m.book.lost(n.id(), m.now)
+		}
+	}
 	for _, k := range slices.Clone(m.book.list) {
 		if k.dialing && m.now >= k.until {
 			m.book.failed(k.info.ID, m.now)

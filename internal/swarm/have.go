@@ -190,7 +190,7 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 	for i := range msg.Tracks {
 		th := &msg.Tracks[i]
 		t := m.track(th.Track)
-		if t == nil {
+		if t == nil || th.Newest >= maxSeq {
 			m.stats.Nonsense++
 			continue
 		}
@@ -245,11 +245,7 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 		m.hurry()
 	case !t.playing && t.proven && th.Start < t.base && t.base-th.Start <= wire.MaxHave && !t.backlogged():
 		// The first piece was pushed before a have-map came.
-		old := t.base
 		t.extendDown(th.Start, m.now)
-		for seq := th.Start; seq < old; seq++ {
-			t.frag(seq).backlog = true
-		}
 		m.hurry()
 	default:
 		newest, ok := m.likelyNewest(t)

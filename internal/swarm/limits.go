@@ -13,6 +13,9 @@ const (
 	defaultWindow = 30 * time.Second
 	// maxFragments bounds a track's window by number: 30 s of 60 frames a second.
 	maxFragments = 2048
+	// maxSeq is far above any fragment of an epoch (two years of 30 frames a
+	// second), and far enough below the type's end for sums not to wrap.
+	maxSeq = 1 << 31
 	// maxAhead is the largest gap between two pieces that is filled; beyond
 	// it the peer was away for so long that it begins anew.
 	maxAhead = 1024
@@ -89,8 +92,12 @@ const (
 	starvedAfter = 600 * time.Millisecond
 	// suspectAfter keeps a silent viewer from being asked or chosen.
 	suspectAfter = time.Second
+	// deadAfter ends a session with a neighbour that has said nothing for two
+	// of its heartbeats and a retransmission: sooner than a session would
+	// notice, since it also has to survive a change of networks.
+	deadAfter = 2500 * time.Millisecond
 	// suspectEdgeAfter does so between edges and viewers, who talk less often.
-	suspectEdgeAfter = 3 * time.Second
+	suspectEdgeAfter = 1500 * time.Millisecond
 	// badParentTime keeps a peer from returning to a parent that failed.
 	badParentTime = 5 * time.Second
 )
@@ -175,6 +182,9 @@ const (
 	dialTimeout = 10 * time.Second
 	// dialBackoff doubles with each failure.
 	dialBackoff = 2 * time.Second
+	// redialAfter is when a peer whose session has ended is dialled again: it
+	// may have been restarted.
+	redialAfter = 500 * time.Millisecond
 	// dialTries is after how many failures a peer is forgotten.
 	dialTries = 4
 	// fewViewers is below what the tracker is asked for more.

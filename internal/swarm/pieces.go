@@ -9,7 +9,7 @@ import "p2plive/internal/wire"
 func (m *Machine) pieceIn(ev PieceIn) {
 	h := &ev.Header
 	t := m.track(h.Track)
-	if !m.live || h.Epoch != m.epoch || t == nil || h.Count == 0 || h.Count > wire.MaxPieces || h.Index >= h.Count {
+	if !m.live || h.Epoch != m.epoch || t == nil || !plausible(h) {
 		m.stats.Nonsense++
 		return
 	}
@@ -43,11 +43,15 @@ func (m *Machine) pieceIn(ev PieceIn) {
 	m.gain(t, f, h, ev.Size)
 }
 
+func plausible(h *wire.PieceHeader) bool {
+	return h.Seq < maxSeq && h.Count > 0 && h.Count <= wire.MaxPieces && h.Index < h.Count
+}
+
 // pieceMade takes a piece of the peer's own stream.
 func (m *Machine) pieceMade(ev PieceMade) {
 	h := &ev.Header
 	t := m.track(h.Track)
-	if !m.live || h.Epoch != m.epoch || t == nil {
+	if !m.live || h.Epoch != m.epoch || t == nil || !plausible(h) {
 		m.stats.Nonsense++
 		return
 	}

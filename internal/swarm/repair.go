@@ -37,15 +37,12 @@ func (m *Machine) repair() bool {
 		if !t.begun || t.empty() {
 			continue
 		}
-		if t.playing {
-			t.low = max(t.low, t.next)
-		}
-		for t.low <= t.newest() && t.frag(t.low) != nil && t.frag(t.low).complete() {
+		for f := t.frag(t.low); f != nil && !f.wanted(); f = t.frag(t.low) {
 			t.low++
 		}
 		for seq := t.low; seq <= t.newest(); seq++ {
 			f := t.frag(seq)
-			if f == nil || f.complete() {
+			if f == nil || !f.wanted() {
 				continue
 			}
 			missing = true
@@ -315,6 +312,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 			lack = append(lack, id)
 			continue
 		}
+		m.backfill(t, id.Seq)
 		f := t.frag(id.Seq)
 		if m.cfg.Leaf || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
@@ -325,6 +323,16 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 	if len(lack) > 0 {
 		m.stats.Lacks += uint64(len(lack))
 		m.send(n, &wire.Lack{Epoch: msg.Epoch, IDs: lack})
+	}
+}
+
+// backfill has an edge fetch what is asked of it and older than its own start:
+// it was restarted, and the viewers have not got what came in between.
+func (m *Machine) backfill(t *track, seq wire.Seq) {
+	if m.cfg.Role == wire.RoleEdge && t.proven && seq < t.base && t.base-seq <= wire.MaxHave &&
+		m.now-t.begunAt < m.cfg.Window/2 {
+		t.extendDown(seq, m.now)
+		m.hurry()
 	}
 }
 

@@ -56,11 +56,11 @@ func TestTenViewers(t *testing.T) {
 func TestThreeHundredViewers(t *testing.T) {
 	w, _ := stream(t, 2, hd)
 	w.latency = func(a, b *simPeer) time.Duration { return 25 * time.Millisecond }
-	w.join(300, 5*time.Second, func(c *Config) { c.Window = 10 * time.Second })
-	w.run(17 * time.Second)
+	w.join(300, 2*time.Second, func(c *Config) { c.Window = 10 * time.Second })
+	w.run(8 * time.Second)
 	w.report()
 	w.count()
-	w.run(32 * time.Second)
+	w.run(12 * time.Second)
 	w.report()
 	w.complete()
 	if w.missed() != 0 {
@@ -68,5 +68,229 @@ func TestThreeHundredViewers(t *testing.T) {
 	}
 	if o := w.offload(); o < 0.95 {
 		t.Errorf("offload %.3f, want 0.95", o)
+	}
+}
+
+// settled starts a stream with n viewers and lets the trees form.
+func settled(t testing.TB, seed uint64, n int, change func(*Config)) (*world, *simPeer, []*simPeer) {
+	w, edge := stream(t, seed, clip)
+	w.latency = func(a, b *simPeer) time.Duration { return 15 * time.Millisecond }
+	viewers := w.join(n, time.Second, change)
+	w.run(10 * time.Second)
+	w.count()
+	return w, edge, viewers
+}
+
+func TestKillThird(t *testing.T) {
+	for seed := range uint64(3) {
+		w, _, viewers := settled(t, 10+seed, 60, nil)
+		w.at(w.now+time.Second, func() {
+			for i := 0; i < len(viewers); i += 3 {
+				viewers[i].kill()
+			}
+		})
+		w.run(25 * time.Second)
+		w.report()
+		w.complete()
+		if n := w.missed(); n != 0 {
+			t.Errorf("seed %d: %d fragments missed", seed, n)
+		}
+	}
+}
+
+func TestKillOneAfterAnother(t *testing.T) {
+	w, _, viewers := settled(t, 20, 12, nil)
+	for i := range 6 {
+		w.at(w.now+time.Duration(i)*2*time.Second, viewers[i].kill)
+	}
+	w.run(25 * time.Second)
+	w.report()
+	w.complete()
+	if n := w.missed(); n != 0 {
+		t.Errorf("%d fragments missed", n)
+	}
+}
+
+func TestLoss(t *testing.T) {
+	w, _, _ := settled(t, 30, 50, nil)
+	w.loss = 0.01
+	w.run(30 * time.Second)
+	w.report()
+	w.complete()
+	if n := w.missed(); n != 0 {
+		t.Errorf("%d fragments missed", n)
+	}
+	if o := w.offload(); o < 0.9 {
+		t.Errorf("offload %.3f, want 0.9", o)
+	}
+}
+
+func TestEdgeRestarts(t *testing.T) {
+	w, edge, _ := settled(t, 40, 20, nil)
+	w.at(11*time.Second, edge.kill)
+	w.at(13*time.Second, edge.reborn)
+	w.run(25 * time.Second)
+	w.report()
+	w.complete()
+	if n := w.missed(); n != 0 {
+		t.Errorf("%d fragments missed", n)
+	}
+}
+
+func TestSecondEdge(t *testing.T) {
+	w := newWorld(t, 50, clip)
+	w.latency = func(a, b *simPeer) time.Duration { return 10 * time.Millisecond }
+	source := w.add(wire.RoleSource, nil)
+	first, second := w.add(wire.RoleEdge, nil), w.add(wire.RoleEdge, nil)
+	first.start()
+	second.start()
+	source.start()
+	w.join(30, time.Second, nil)
+	w.run(10 * time.Second)
+	up := 0
+	for _, tr := range source.m.trees {
+		up += tr.staying()
+	}
+	if up != len(source.m.trees) {
+		t.Errorf("the source feeds %d places, want one per tree (%d)", up, len(source.m.trees))
+	}
+	w.count()
+	w.at(11*time.Second, first.kill)
+	w.run(25 * time.Second)
+	w.report()
+	w.complete()
+	if n := w.missed(); n != 0 {
+		t.Errorf("%d fragments missed", n)
+	}
+}
+
+func TestJoinsStartAtNewestKeyFrame(t *testing.T) {
+	w, _ := stream(t, 60, clip)
+	w.latency = func(a, b *simPeer) time.Duration { return 25 * time.Millisecond }
+	viewers := w.join(40, 20*time.Second, nil)
+	w.run(25 * time.Second)
+	w.report()
+	w.complete()
+	for i, p := range viewers {
+		made := wire.Seq((p.born - w.source.born) / w.video.interval)
+		newest := made - made%wire.Seq(w.video.keyEvery)
+		if p.firstKey != newest && p.firstKey != newest+wire.Seq(w.video.keyEvery) {
+			t.Errorf("viewer %d starts at %d, the newest key frame was %d", i, p.firstKey, newest)
+		}
+		if p.first > time.Second {
+			t.Errorf("viewer %d: first picture after %v", i, p.first)
+		}
+		audio := p.delivered[2][0]
+		at := time.Duration(audio) * w.video.audioInterval
+		if d := at - time.Duration(p.firstKey)*w.video.interval; d < -w.video.audioInterval/2-time.Millisecond || d > w.video.audioInterval/2+time.Millisecond {
+			t.Errorf("viewer %d: audio starts %v from the picture", i, d)
+		}
+	}
+	if n := w.missed(); n != 0 {
+		t.Errorf("%d fragments missed", n)
+	}
+}
+
+func TestAlone(t *testing.T) {
+	w, _ := stream(t, 70, hd)
+	w.join(1, 0, nil)
+	w.run(12 * time.Second)
+	w.report()
+	w.complete()
+	if w.missed() != 0 || w.fromViewers != 0 || w.duplicates() != 0 {
+		t.Errorf("missed %d, from viewers %d, duplicates %.3f", w.missed(), w.fromViewers, w.duplicates())
+	}
+}
+
+// TestGate shows that an edge feeds two viewers itself, and no longer both
+// when a third comes.
+func TestGate(t *testing.T) {
+	w, edge := stream(t, 75, clip)
+	w.join(2, 0, nil)
+	w.run(8 * time.Second)
+	if w.fromViewers > w.fromEdge/20 {
+		t.Errorf("%d of %d bytes went between two viewers", w.fromViewers, w.fromEdge)
+	}
+	w.join(1, 0, nil)
+	w.run(14 * time.Second)
+	for _, tr := range edge.m.trees {
+		if n := tr.staying(); n != 1 {
+			t.Errorf("%v: the edge feeds %d of three viewers, want one", tr.id, n)
+		}
+	}
+	w.complete()
+	if w.missed() != 0 {
+		t.Error("fragments missed")
+	}
+}
+
+func TestFreeRiders(t *testing.T) {
+	w, _ := stream(t, 80, clip)
+	w.latency = func(a, b *simPeer) time.Duration { return 15 * time.Millisecond }
+	var free []*simPeer
+	for i := range 60 {
+		leaf := i%3 == 0
+		p := w.add(wire.RoleViewer, func(c *Config) { c.Leaf = leaf })
+		if leaf {
+			free = append(free, p)
+		}
+		w.at(w.now+time.Duration(i)*20*time.Millisecond, p.start)
+	}
+	w.run(12 * time.Second)
+	w.count()
+	w.run(25 * time.Second)
+	w.report()
+	w.complete()
+	if n := w.missed(); n != 0 {
+		t.Errorf("%d fragments missed", n)
+	}
+	for i, p := range free {
+		if s := p.m.Stats(); s.PiecesSent != 0 || s.Children != 0 {
+			t.Errorf("free rider %d shares: %+v", i, s)
+		}
+	}
+	if o := w.offload(); o < 0.9 {
+		t.Errorf("offload %.3f, want 0.9", o)
+	}
+}
+
+// TestNewEpoch restarts the source's run under the peers' feet.
+func TestNewEpoch(t *testing.T) {
+	w, _, viewers := settled(t, 90, 10, nil)
+	w.at(11*time.Second, func() {
+		w.epoch += 1000
+		w.made = map[wire.TrackID]wire.Seq{1: 0, 2: 0}
+		for i, p := range w.peers {
+			w.at(w.now+time.Duration(i*17)*time.Millisecond, func() {
+				p.delivered = map[wire.TrackID][]wire.Seq{}
+				p.store = map[wire.PieceID]int{}
+				p.sent = map[wire.PeerID]map[wire.PieceID]bool{}
+				p.handle(p.catalog())
+			})
+		}
+	})
+	w.run(20 * time.Second)
+	w.complete()
+	for i, p := range viewers {
+		if len(p.delivered[1]) == 0 || p.delivered[1][0] != 0 {
+			t.Errorf("viewer %d does not play the new epoch from its start", i)
+		}
+	}
+}
+
+func TestSameSeedSameCommands(t *testing.T) {
+	run := func(seed uint64) uint64 {
+		w, _, viewers := settled(t, seed, 20, nil)
+		w.loss = 0.02
+		viewers[3].kill()
+		w.run(15 * time.Second)
+		return w.log.Sum64()
+	}
+	a, b, c := run(1), run(1), run(2)
+	if a != b {
+		t.Errorf("the same seed gives %x and %x", a, b)
+	}
+	if a == c {
+		t.Error("another seed gives the same commands")
 	}
 }

@@ -19,6 +19,7 @@ type fragment struct {
 	proved  time.Duration // when a signed piece first showed that it exists
 	isProof bool          // proved is set
 	backlog bool          // older than the peer's own start
+	over    bool          // given up, or never wanted
 
 	// From a signed header, if got > 0.
 	key      bool
@@ -31,6 +32,9 @@ type fragment struct {
 }
 
 func (f *fragment) complete() bool { return f.got > 0 && f.got == f.count }
+
+// wanted reports whether there is something to be asked for.
+func (f *fragment) wanted() bool { return !f.over && !f.complete() }
 
 // pieces returns how many pieces are known to exist.
 func (f *fragment) pieces() uint16 { return max(f.count, 1) }
@@ -62,7 +66,7 @@ type track struct {
 	begunAt time.Duration
 	playing bool     // a fragment was delivered
 	next    wire.Seq // to be delivered
-	low     wire.Seq // nothing wanted is missing below
+	low     wire.Seq // nothing that is wanted is missing below
 
 	key    wire.Seq // newest key fragment
 	hasKey bool
@@ -114,10 +118,12 @@ func (t *track) extendDown(seq wire.Seq, now time.Duration) {
 	}
 	frags := make([]*fragment, 0, int(t.base-seq)+len(t.frags))
 	for s := seq; s < t.base; s++ {
-		frags = append(frags, &fragment{seq: s, seen: now})
+		frags = append(frags, &fragment{seq: s, seen: now, backlog: true})
 	}
-	t.frags, t.base = append(frags, t.frags...), seq
-	t.first, t.next, t.low = seq, seq, seq
+	t.frags, t.base, t.low = append(frags, t.frags...), seq, seq
+	if !t.playing {
+		t.first, t.next = seq, seq
+	}
 }
 
 // prove notes that a signed piece of fragment seq has come: it and all

@@ -45,7 +45,7 @@ type world struct {
 	fromViewers    uint64
 	pieces, dups   uint64 // pieces that came to viewers since countFrom
 	expired        uint64
-	loopsSeen      int
+	cycles         map[wire.Tree]int // looks in a row that have found one
 }
 
 type videoShape struct {
@@ -117,7 +117,43 @@ func newWorld(t testing.TB, seed uint64, shape videoShape) *world {
 		log: fnv.New64a(), stop: time.Hour,
 	}
 	w.latency = func(a, b *simPeer) time.Duration { return time.Millisecond }
+	w.cycles = map[wire.Tree]int{}
+	w.at(0, w.watch)
 	return w
+}
+
+// watch looks for cycles four times a second. Two peers that move at the same
+// time can close one; it must be open again within a second.
+func (w *world) watch() {
+	for track := range wire.TrackID(3) {
+		for sub := range wire.Substream(w.video.substreams) {
+			tree := wire.Tree{Track: track, Substream: sub}
+			if !w.cycle(tree) {
+				w.cycles[tree] = 0
+				continue
+			}
+			if w.cycles[tree]++; w.cycles[tree] == 5 {
+				w.t.Errorf("%v: a cycle in tree %v has lasted for a second", w.now, tree)
+			}
+		}
+	}
+	w.at(w.now+250*time.Millisecond, w.watch)
+}
+
+func (w *world) cycle(tree wire.Tree) bool {
+	for _, p := range w.viewers() {
+		at := p
+		for range w.peers {
+			tr := at.m.tree(tree)
+			if tr == nil || tr.parent == nil {
+				break
+			}
+			if at = w.byID[tr.parent.id()]; at == p {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 func (w *world) at(at time.Duration, do func()) {
@@ -201,7 +237,7 @@ func (p *simPeer) introduce(n int) {
 // kill ends a peer without a word.
 func (p *simPeer) kill() {
 	p.mute = true
-	for id := range p.links {
+	for _, id := range sortedIDs(p.links) {
 		o := p.w.byID[id]
 		p.w.at(p.w.now+p.w.idle, func() {
 			if p.mute && o.links[p.info.ID] {
