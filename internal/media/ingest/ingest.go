@@ -54,21 +54,26 @@ func Open(spec string, o Options) (Input, error) {
 		o.Logger = slog.Default()
 	}
 	scheme, _, isURL := strings.Cut(spec, "://")
+	var in Input
+	var err error
 	switch {
 	case spec == "demo":
-		return clip.New()
+		in, err = clip.New()
 	case spec == "-":
-		return mpegts.New(o.Stdin, o.Logger), nil
+		in = mpegts.New(o.Stdin, o.Logger)
 	case isURL && scheme == "rtmp":
-		return rtmp.Listen(spec, rtmp.Options{StreamKey: o.StreamKey, Logger: o.Logger})
+		in, err = rtmp.Listen(spec, rtmp.Options{StreamKey: o.StreamKey, Logger: o.Logger})
 	case isURL || spec == "":
-		return nil, fmt.Errorf("%w %q: want demo, rtmp://:1935, an MP4 file, or - for MPEG-TS on standard input", ErrSpec, spec)
+		err = fmt.Errorf("%w %q: want demo, rtmp://:1935, an MP4 file, or - for MPEG-TS on standard input", ErrSpec, spec)
+	default:
+		var file *mp4file.File
+		file, err = mp4file.Open(spec)
+		in = fileInput{file}
 	}
-	file, err := mp4file.Open(spec)
 	if err != nil {
 		return nil, err
 	}
-	return fileInput{file}, nil
+	return in, nil
 }
 
 // fileInput closes the file at the end of its run.

@@ -33,7 +33,7 @@ type demuxer struct {
 	sink   media.Sink
 	tracks []*track
 	time   ts.TimeDecoder
-	pace   pace.Pacer
+	pace   *pace.Pacer // nil does not pace
 	ready  bool
 	held   []media.Sample
 	first  int64 // decode time of the first access unit
@@ -147,7 +147,9 @@ func (d *demuxer) sample(s media.Sample) error {
 }
 
 func (d *demuxer) pass(s media.Sample) error {
-	d.pace.Wait(d.ctx, media.Duration(s.DTS, d.tracks[s.Track].format.Timescale))
+	if d.pace != nil {
+		d.pace.Wait(d.ctx, media.Duration(s.DTS, d.tracks[s.Track].format.Timescale))
+	}
 	if err := d.ctx.Err(); err != nil {
 		return err
 	}

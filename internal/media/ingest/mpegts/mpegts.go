@@ -14,6 +14,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
 
 	"p2plive/internal/media"
+	"p2plive/internal/media/ingest/internal/pace"
 	"p2plive/internal/media/nalu"
 	"p2plive/internal/wire"
 )
@@ -34,14 +35,14 @@ func (in *Input) Run(ctx context.Context, sink media.Sink) error {
 	p := newPump(ctx, in.r)
 	defer p.close()
 	defer cancel()
-	err := in.demux(ctx, p, sink)
+	err := in.demux(ctx, p, &demuxer{ctx: ctx, sink: sink, pace: new(pace.Pacer)})
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil
 	}
 	return err
 }
 
-func (in *Input) demux(ctx context.Context, r io.Reader, sink media.Sink) error {
+func (in *Input) demux(ctx context.Context, r io.Reader, d *demuxer) error {
 	r, err := probe(r)
 	if err != nil {
 		return err
@@ -54,7 +55,6 @@ func (in *Input) demux(ctx context.Context, r io.Reader, sink media.Sink) error 
 		return fmt.Errorf("standard input: no stream found in the MPEG-TS: %w: %w", media.ErrNotMedia, err)
 	}
 	reader.OnDecodeError(func(err error) { in.log.Debug("damaged MPEG-TS packet", "err", err) })
-	d := &demuxer{ctx: ctx, sink: sink}
 	for _, t := range reader.Tracks() {
 		if err := d.add(reader, t); err != nil {
 			return fmt.Errorf("standard input: %w", err)
