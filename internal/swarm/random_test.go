@@ -22,6 +22,8 @@ type driver struct {
 	epoch wire.Epoch
 
 	up     map[wire.PeerID]bool
+	list   []wire.PeerID // those that are up
+	asked  []Send        // subscriptions without an answer
 	pushed map[wire.PeerID]map[wire.PieceID]bool
 	last   map[wire.TrackID]wire.Seq
 	any    map[wire.TrackID]bool
@@ -37,7 +39,7 @@ func newDriver(t testing.TB, draw func(int) int) *driver {
 	}
 	d.m = New(Config{
 		Self: driverPeer(0), Role: wire.Role(1 + draw(3)), Leaf: draw(8) == 0,
-		Slots: draw(12), Uplink: int64(draw(3)) * 1_000_000, Seed: uint64(draw(1 << 16)),
+		Slots: draw(5), Window: 3 * time.Second, Uplink: int64(draw(3)) * 1_000_000, Seed: uint64(draw(1 << 16)),
 	})
 	return d
 }
@@ -47,7 +49,28 @@ func driverPeer(i int) (id wire.PeerID) {
 	return id
 }
 
-func (d *driver) peer() wire.PeerID { return driverPeer(d.draw(driverPeers)) }
+// peer is mostly one with a session.
+func (d *driver) peer() wire.PeerID {
+	if len(d.list) > 0 && d.draw(16) != 0 {
+		return d.list[d.draw(len(d.list))]
+	}
+	return driverPeer(d.draw(driverPeers))
+}
+
+// reply answers a subscription as an honest peer would.
+func (d *driver) reply() Event {
+	if len(d.asked) == 0 {
+		return Tick{}
+	}
+	i := d.draw(len(d.asked))
+	ask := d.asked[i]
+	d.asked = slices.Delete(d.asked, i, i+1)
+	sub := ask.Msg.(*wire.Subscribe)
+	path := append(d.path(), driverPeer(driverPeers).PathID())
+	return Received{Peer: ask.Peer, Msg: &wire.Accept{
+		Epoch: sub.Epoch, Tree: sub.Tree, Temporary: d.draw(4) == 0, Path: path, Others: d.infos(),
+	}}
+}
 
 func (d *driver) track() wire.TrackID { return wire.TrackID(1 + d.draw(3)) }
 
@@ -58,7 +81,7 @@ func (d *driver) tree() wire.Tree {
 // seq is mostly near the present, sometimes far away.
 func (d *driver) seq() wire.Seq {
 	now := int(d.now / (33 * time.Millisecond))
-	switch d.draw(40) {
+	switch d.draw(500) {
 	case 0:
 		return wire.Seq(d.draw(1 << 31))
 	case 1:
@@ -112,7 +135,7 @@ func (d *driver) message() wire.Message {
 	case 6:
 		return &wire.Lack{Epoch: tag, IDs: d.ids()}
 	case 7:
-		h := &wire.Heartbeat{Epoch: tag, Slots: uint16(d.draw(20))}
+		h := &wire.Heartbeat{Epoch: tag, Slots: uint16(d.draw(3))}
 		for range d.draw(4) {
 			h.Trees = append(h.Trees, wire.TreeState{
 				Tree: d.tree(), Free: uint8(d.draw(3)), Weight: uint8(d.draw(256)), Path: d.path(),
@@ -157,13 +180,13 @@ func (d *driver) header() wire.PieceHeader {
 }
 
 func (d *driver) event() Event {
-	switch d.draw(24) {
-	case 0, 1:
-		return PeerUp{Peer: d.peer(), Role: wire.Role(1 + d.draw(3)), RTT: time.Duration(d.draw(200)) * time.Millisecond}
-	case 2:
-		return PeerDown{Peer: d.peer()}
+	switch d.draw(100) {
+	case 0, 1, 2:
+		return PeerUp{Peer: driverPeer(d.draw(driverPeers)), Role: wire.Role(1 + d.draw(3)), RTT: time.Duration(d.draw(200)) * time.Millisecond}
 	case 3:
-		if d.draw(20) == 0 {
+		return PeerDown{Peer: driverPeer(d.draw(driverPeers))}
+	case 10:
+		if d.draw(8) == 0 {
 			d.epoch++
 		}
 		c := CatalogSet{Epoch: d.epoch, Ended: d.draw(30) == 0}
@@ -174,35 +197,40 @@ func (d *driver) event() Event {
 			})
 		}
 		return c
-	case 4:
+	case 11:
 		return Introduced{Peers: d.infos()}
-	case 5:
+	case 12:
 		return DialFailed{Peer: d.peer()}
-	case 6:
+	case 13:
 		return SendFailed{Peer: d.peer(), ID: d.ids()[0]}
-	case 7:
+	case 14:
 		return Link{Peer: d.peer(), RTT: time.Duration(d.draw(100)) * time.Millisecond}
-	case 8:
+	case 15:
 		return Capacity{Uplink: int64(d.draw(10)) * 500_000}
-	case 9:
-		return PieceBad{Peer: d.peer()}
-	case 10:
+	case 16:
+		return PieceBad{Peer: driverPeer(d.draw(driverPeers))}
+	case 17, 18:
 		return PieceMade{Header: d.header(), Size: 1000}
-	case 11, 12, 13, 14, 15:
+	case 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39:
 		return PieceIn{Peer: d.peer(), Header: d.header(), Size: 1000, Via: wire.Via(d.draw(3)), New: d.draw(2) == 0}
-	case 16, 17:
+	case 40, 41, 42, 43, 44, 45, 46, 47, 48, 49:
 		return Tick{}
+	case 50, 51, 52, 53, 54, 55, 56, 57, 58, 59:
+		return d.reply()
 	}
 	return Received{Peer: d.peer(), Msg: d.message()}
 }
 
 func (d *driver) step() {
-	d.now += time.Duration(d.draw(20)) * time.Millisecond
+	d.now += time.Duration(d.draw(8)) * time.Millisecond
 	ev := d.event()
 	switch ev := ev.(type) {
 	case PeerUp:
 		d.forget(ev.Peer)
-		d.up[ev.Peer] = ev.Peer != driverPeer(0)
+		if ev.Peer != driverPeer(0) {
+			d.up[ev.Peer] = true
+			d.list = append(d.list, ev.Peer)
+		}
 	case PeerDown:
 		d.forget(ev.Peer)
 	case PieceBad:
@@ -218,12 +246,16 @@ func (d *driver) step() {
 	for _, c := range d.m.Handle(d.now, ev) {
 		d.check(c)
 	}
-	d.invariants()
+	if d.draw(8) == 0 {
+		d.invariants()
+	}
 }
 
 func (d *driver) forget(id wire.PeerID) {
 	delete(d.up, id)
 	delete(d.pushed, id)
+	d.list = slices.DeleteFunc(d.list, func(o wire.PeerID) bool { return o == id })
+	d.asked = slices.DeleteFunc(d.asked, func(s Send) bool { return s.Peer == id })
 }
 
 func (d *driver) check(c Command) {
@@ -235,6 +267,9 @@ func (d *driver) check(c Command) {
 	switch c := c.(type) {
 	case Send:
 		known(c.Peer)
+		if _, ok := c.Msg.(*wire.Subscribe); ok && len(d.asked) < 64 {
+			d.asked = append(d.asked, c)
+		}
 		if _, err := wire.Parse(wire.Append(nil, c.Msg)); err != nil {
 			d.t.Fatalf("%T %+v does not parse", c.Msg, c.Msg)
 		}
@@ -339,6 +374,7 @@ func TestRandomEvents(t *testing.T) {
 		for range 2500 {
 			d.step()
 		}
+		d.m.Stats()
 	}
 }
 
