@@ -20,7 +20,11 @@ type commandLine struct {
 	LogLevel  string `help:"Least level that is logged to standard error: debug, info, warn or error." enum:"debug,info,warn,error" default:"info" group:"Global flags:"`
 	LogFormat string `help:"How log lines are written: text or json." enum:"text,json" default:"text" group:"Global flags:"`
 
+	Demo    demoCmd    `cmd:"" help:"Show all of it in one process with a built-in test picture."`
 	Tracker trackerCmd `cmd:"" help:"Bring peers together: who is in which stream, and how to reach them."`
+	Edge    edgeCmd    `cmd:"" help:"Serve streams to their first viewers and rescue late pieces."`
+	Source  sourceCmd  `cmd:"" help:"Send a live stream."`
+	Watch   watchCmd   `cmd:"" help:"Watch a stream, and give it on to others."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 

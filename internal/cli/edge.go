@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package cli
+
+import (
+	"context"
+
+	"p2plive/internal/edge"
+)
+
+type edgeCmd struct {
+	Tracker     trackerURL   `help:"Address of the tracker, like http://tracker.example:7000." required:"" placeholder:"URL"`
+	UDP         listenAddr   `name:"udp" help:"UDP address for all sessions with peers." default:":7100"`
+	HTTP        listenAddr   `name:"http" help:"HTTP address for watch pages, metrics and health." default:":7180"`
+	EdgeKeyFile string       `help:"File with the edge key that the tracker asks for." placeholder:"FILE"`
+	PublicAddr  []publicAddr `help:"UDP address under which peers reach this edge, if it is not the one the tracker sees, as behind a port forwarding. Repeat it for IPv4 and IPv6." placeholder:"HOST:PORT"`
+	PublicURL   string       `name:"public-url" help:"Address under which browsers reach --http, as behind a TLS proxy; else the host peers use, with the port of --http." placeholder:"URL"`
+}
+
+func (edgeCmd) Help() string {
+	return `An edge takes each stream once from its source, keeps the newest seconds, feeds the first viewers and rescues pieces that no viewer can give in time. It needs a public UDP port. Several edges may serve one tracker.
+
+Examples:
+
+    p2plive edge --tracker http://tracker.example:7000 --edge-key-file edge.key
+    p2plive edge --tracker http://tracker.example:7000 --udp :7100 --public-addr 203.0.113.7:7100`
+}
+
+// Run serves until ctx ends.
+func (c *edgeCmd) Run(ctx context.Context, w *world) error {
+	cfg := edge.Config{
+		Tracker:   string(c.Tracker),
+		UDP:       string(c.UDP),
+		HTTP:      string(c.HTTP),
+		PublicURL: c.PublicURL,
+		Logger:    w.log,
+	}
+	for _, addr := range c.PublicAddr {
+		cfg.PublicAddrs = append(cfg.PublicAddrs, string(addr))
+	}
+	var err error
+	if cfg.EdgeKey, err = readKeyFile(c.EdgeKeyFile, w.log); err != nil {
+		return err
+	}
+	e, err := edge.New(cfg)
+	if err != nil {
+		return err
+	}
+	w.log.Info("edge is up", "udp", e.UDPAddr(), "http", e.HTTPAddr())
+	return e.Serve(ctx)
+}

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package demo runs every role in one process: a tracker, an edge, a source
+// with the built-in clip, and viewers, each with its own UDP socket on the
+// loopback interface. It is the program's own proof, not a shortcut: nothing
+// passes between the roles but packets.
+package demo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"p2plive/internal/edge"
+	"p2plive/internal/peer"
+	"p2plive/internal/source"
+	"p2plive/internal/tracker"
+	"p2plive/internal/viewer"
+)
+
+const (
+	loopback   = "127.0.0.1:0"
+	streamName = "demo"
+	// stagger lies between the starts of two viewers: they come one by one,
+	// as people do.
+	stagger = 50 * time.Millisecond
+)
+
+// Config of a demo.
+type Config struct {
+	Viewers int    // at least 1
+	HTTP    string // address of the first viewer's page
+	Input   string // default "demo": the built-in clip
+	Logger  *slog.Logger
+}
+
+// Demo is a whole network in one process.
+type Demo struct {
+	cfg     Config
+	tracker *tracker.Tracker
+	edge    *edge.Edge
+	source  *source.Source
+	viewers []*viewer.Viewer
+	start   time.Time
+	usage   usage
+}
+
+// New binds all sockets.
+func New(cfg Config) (_ *Demo, err error) {
+	if cfg.Input == "" {
+		cfg.Input = "demo"
+	}
+	d := &Demo{cfg: cfg, start: time.Now(), usage: currentUsage()}
+	var closers []func()
+	defer func() {
+		if err != nil {
+			for _, c := range closers {
+				c()
+			}
+		}
+	}()
+	if d.tracker, err = tracker.New(tracker.Config{Listen: loopback, UDP: loopback, Logger: cfg.Logger}); err != nil {
+		return nil, fmt.Errorf("tracker: %w", err)
+	}
+	closers = append(closers, func() { d.tracker.Close() })
+	url := "http://" + d.tracker.HTTPAddr().String()
+	if d.edge, err = edge.New(edge.Config{
+		Tracker: url, UDP: loopback, HTTP: loopback, Logger: cfg.Logger,
+	}); err != nil {
+		return nil, fmt.Errorf("edge: %w", err)
+	}
+	closers = append(closers, d.edge.Close)
+	if d.source, err = source.New(source.Config{
+		Tracker: url, Name: streamName, Title: "Demo", Input: cfg.Input, UDP: loopback, Logger: cfg.Logger,
+	}); err != nil {
+		return nil, fmt.Errorf("source: %w", err)
+	}
+	closers = append(closers, d.source.Close)
+	for i := range cfg.Viewers {
+		c := viewer.Config{Link: d.source.Link(), UDP: loopback, Logger: cfg.Logger}
+		if i == 0 {
+			c.HTTP = cfg.HTTP
+		}
+		v, err := viewer.New(c)
+		if err != nil {
+			return nil, fmt.Errorf("viewer %d: %w", i+1, err)
+		}
+		closers = append(closers, v.Close)
+		d.viewers = append(d.viewers, v)
+	}
+	return d, nil
+}
+
+// PageURL returns the address of the first viewer's page.
+func (d *Demo) PageURL() string { return d.viewers[0].PageURL() }
+
+// WatchURL returns the stream's page on the tracker.
+func (d *Demo) WatchURL() string { return d.source.Link() }
+
+// Serve runs everything until ctx ends. The viewers leave last, so that what
+// they have counted is whole.
+func (d *Demo) Serve(ctx context.Context) error {
+	d.start, d.usage = time.Now(), currentUsage()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return d.tracker.Serve(ctx) })
+	group.Go(func() error { return d.edge.Serve(ctx) })
+	group.Go(func() error { return d.source.Serve(ctx) })
+	for i, v := range d.viewers {
+		group.Go(func() error {
+			select {
+			case <-time.After(time.Duration(i) * stagger):
+			case <-ctx.Done():
+			}
+			return v.Serve(ctx)
+		})
+	}
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}
+
+// Viewers returns the state of every viewer.
+func (d *Demo) Viewers() []peer.Status {
+	all := make([]peer.Status, 0, len(d.viewers))
+	for _, v := range d.viewers {
+		all = append(all, v.Status())
+	}
+	return all
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package demo
+
+import (
+	"time"
+
+	"p2plive/internal/live"
+	"p2plive/internal/peer"
+)
+
+// Result is what a run came to: the object that `demo --json` prints last.
+type Result struct {
+	Viewers int `json:"viewers"`
+	// Offload is the share of the viewers' media bytes that came from
+	// viewers; OffloadMax is the most that is possible: one copy of the
+	// stream has to come from the edge (Kumar and Ross, 2007).
+	Offload         float64          `json:"offload"`
+	OffloadMax      float64          `json:"offload_max"`
+	LatencyMS       peer.Percentiles `json:"latency_ms"`
+	FragmentsPlayed uint64           `json:"fragments_played"`
+	FragmentsMissed uint64           `json:"fragments_missed"`
+	Stalls          int              `json:"stalls"`
+	// Pieces counts all that viewers received, Duplicates those among them
+	// that they had already.
+	Pieces     uint64 `json:"pieces"`
+	Duplicates uint64 `json:"duplicates"`
+	// ControlShare is the bytes of messages that carry no media, over the
+	// bytes of media, for all that the roles sent.
+	ControlShare              float64 `json:"control_share"`
+	CPUSecondsPerViewerMinute float64 `json:"cpu_seconds_per_viewer_minute"`
+	RSSBytes                  uint64  `json:"rss_bytes"`
+	Final                     bool    `json:"final,omitempty"`
+}
+
+// Result sums up the run so far.
+func (d *Demo) Result() Result {
+	r := Result{Viewers: len(d.viewers), OffloadMax: 1 - 1/float64(len(d.viewers))}
+	var fromPeers, fromEdges, control, media uint64
+	var latency live.Latency
+	for _, v := range d.viewers {
+		st := v.Stats()
+		fromPeers += st.BytesFromPeers
+		fromEdges += st.BytesFromEdges
+		control += st.ControlBytes
+		media += st.BytesUploaded
+		latency.Merge(st.Latency)
+		r.FragmentsPlayed += st.FragmentsPlayed
+		r.FragmentsMissed += st.FragmentsMissed
+		r.Stalls += st.Stalls
+		r.Pieces += st.Pieces
+		r.Duplicates += st.Duplicates
+	}
+	for _, st := range []peer.Stats{d.source.Stats(), d.edge.Stats()} {
+		control += st.ControlBytes
+		media += st.BytesUploaded
+	}
+	r.Offload = share(fromPeers, fromPeers+fromEdges)
+	r.ControlShare = share(control, media)
+	r.LatencyMS = peer.PercentilesOf(&latency)
+	now := currentUsage()
+	if minutes := time.Since(d.start).Minutes(); minutes > 0 {
+		r.CPUSecondsPerViewerMinute = (now.cpu - d.usage.cpu).Seconds() / float64(r.Viewers) / minutes
+	}
+	r.RSSBytes = now.rss
+	return r
+}
+
+func share(part, whole uint64) float64 {
+	if whole == 0 {
+		return 0
+	}
+	return float64(part) / float64(whole)
+}

@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+// Package viewer is the watching role: it pulls a stream from its peers,
+// gives it on to others, and plays it in a page, a player or a file.
+package viewer
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"p2plive/internal/live"
+	"p2plive/internal/media/play"
+	"p2plive/internal/peer"
+	"p2plive/internal/signal"
+	"p2plive/internal/swarm"
+	"p2plive/internal/webui"
+	"p2plive/internal/wire"
+	"p2plive/libnet/rudp"
+)
+
+// reportInterval is how often the tracker hears how a viewer does.
+const reportInterval = 5 * time.Second
+
+// Config of a viewer.
+type Config struct {
+	Link        string // "http://tracker/s/NAME-or-ID"
+	HTTP        string // address of the local page; empty: none
+	UDP         string // address of the sessions' socket, default ":0"
+	UploadLimit int64  // bits a second given to other viewers; 0: no limit
+	Logger      *slog.Logger
+}
+
+// Viewer is a running viewer.
+type Viewer struct {
+	cfg    Config
+	log    *slog.Logger
+	stream string // name or id
+	host   *peer.Host
+	client *signal.Client
+	hub    *play.Hub
+	page   net.Listener
+	keys   signal.Keyring
+	start  time.Time
+
+	mu    sync.Mutex
+	swarm *peer.Swarm // nil until the stream is live
+	name  string
+	state string
+	last  peer.Stats // of the swarm that was left, empty before the first
+}
+
+// New checks the configuration and binds the sockets.
+func New(cfg Config) (*Viewer, error) {
+	v := &Viewer{
+		cfg: cfg, log: cfg.Logger, hub: play.NewHub(), start: time.Now(), state: peer.StateConnecting,
+		last: peer.Stats{Latency: &live.Latency{}},
+	}
+	if v.log == nil {
+		v.log = slog.Default()
+	}
+	tracker, stream, err := signal.ParseLink(cfg.Link)
+	if err != nil {
+		return nil, err
+	}
+	v.stream, v.name = stream, stream
+	identity, err := rudp.NewIdentity()
+	if err != nil {
+		return nil, err
+	}
+	if v.client, err = signal.NewClient(signal.Config{
+		URL: tracker, Identity: identity, Announce: v.announce, Logger: v.log,
+	}); err != nil {
+		return nil, err
+	}
+	if cfg.HTTP != "" {
+		if v.page, err = net.Listen("tcp", cfg.HTTP); err != nil {
+			return nil, fmt.Errorf("page: %w", err)
+		}
+	}
+	v.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
+		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Logger: v.log,
+	})
+	if err != nil && v.page != nil {
+		v.page.Close()
+	}
+	return v, err
+}
+
+// Feed returns what the viewer plays.
+func (v *Viewer) Feed() play.Feed { return v.hub }
+
+// PageURL returns the address of the local page, empty if there is none.
+func (v *Viewer) PageURL() string {
+	if v.page == nil {
+		return ""
+	}
+	return "http://" + v.page.Addr().String() + "/"
+}
+
+// Reachable asks once whether the tracker answers.
+func (v *Viewer) Reachable(ctx context.Context) error { return v.client.FirstTry(ctx) }
+
+// Serve watches until ctx ends. It returns when everything is closed.
+func (v *Viewer) Serve(ctx context.Context) error {
+	defer v.Close()
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return v.client.Run(ctx) })
+	group.Go(func() error { return v.follow() })
+	group.Go(func() error { v.report(ctx); return nil })
+	if v.page != nil {
+		group.Go(func() error { return webui.ServePlayer(ctx, v.page, v.hub, func() any { return v.Status() }) })
+	}
+	err := group.Wait()
+	if errors.Is(err, context.Canceled) {
+		err = nil
+	}
+	return err
+}
+
+// Close leaves the swarm and closes all sockets. Serve does it too.
+func (v *Viewer) Close() {
+	v.leave("the viewer has left")
+	v.hub.Close()
+	v.host.Close("the viewer has left")
+	if v.page != nil {
+		v.page.Close()
+	}
+}
+
+func (v *Viewer) announce(ctx context.Context, hello signal.Hello) (signal.Announce, error) {
+	return signal.Announce{
+		UDPAddrs: v.host.Addresses(ctx, hello),
+		Viewer:   &signal.ViewerAnnounce{Stream: v.stream},
+	}, nil
+}
+
+// follow does what the tracker says.
+func (v *Viewer) follow() error {
+	for ev := range v.client.Events() {
+		switch e := ev.(type) {
+		case signal.Welcome:
+			v.keys.Add(e.TrackerKey)
+			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
+				return err
+			}
+		case signal.StreamState:
+			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
+				return err
+			}
+		case signal.TicketRenewed:
+			if s := v.joined(); s != nil {
+				s.SetTicket(e.Ticket)
+			}
+		case signal.Peers:
+			if s := v.joined(); s != nil {
+				_ = s.Introduce(peer.Infos(e.Peers))
+			}
+		}
+	}
+	return nil
+}
+
+// become joins the stream when it is live.
+func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, ticket []byte) error {
+	if state != signal.StateLive {
+		if v.joined() == nil {
+			v.log.Info("the stream is not live yet; waiting for it", "stream", v.stream)
+			v.setState(peer.StateWaiting)
+		}
+		return nil
+	}
+	v.mu.Lock()
+	v.name = name
+	v.state = peer.StateLive
+	s := v.swarm
+	v.mu.Unlock()
+	if s != nil && s.Stream() == stream {
+		s.SetTicket(ticket)
+		return nil
+	}
+	v.leave("the stream has changed")
+	s, err := v.host.Join(peer.SwarmConfig{
+		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
+		Machine:   swarm.Config{},
+		WantPeers: func(n int) { v.client.RequestPeers(n) },
+		ReportBad: v.client.ReportBadPiece,
+	})
+	if err != nil {
+		return err
+	}
+	if v.cfg.UploadLimit > 0 {
+		_ = s.SetUplink(v.cfg.UploadLimit)
+	}
+	v.mu.Lock()
+	v.swarm = s
+	v.mu.Unlock()
+	return nil
+}
+
+func (v *Viewer) leave(reason string) {
+	s := v.joined()
+	if s == nil {
+		return
+	}
+	last := s.Stats()
+	s.Close(reason)
+	v.mu.Lock()
+	v.swarm, v.last = nil, last
+	v.mu.Unlock()
+}
+
+func (v *Viewer) joined() *peer.Swarm {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.swarm
+}
+
+func (v *Viewer) setState(state string) {
+	v.mu.Lock()
+	v.state = state
+	v.mu.Unlock()
+}
+
+// Stats returns the counters of the viewer's part in the swarm.
+func (v *Viewer) Stats() peer.Stats {
+	if s := v.joined(); s != nil {
+		return s.Stats()
+	}
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.last
+}
+
+// Status returns what `watch --json` prints.
+func (v *Viewer) Status() peer.Status {
+	st := v.Stats()
+	v.mu.Lock()
+	name, state := v.name, v.state
+	v.mu.Unlock()
+	status := peer.NewStatus(st, name, state)
+	socket := v.host.Endpoint().Stats()
+	status.WireBytesSent, status.WireBytesReceived = socket.BytesOut, socket.BytesIn
+	return status
+}
+
+// report tells the tracker how the viewer does.
+func (v *Viewer) report(ctx context.Context) {
+	ticker := time.NewTicker(reportInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		st := v.Stats()
+		v.client.SendReport(signal.Report{
+			BytesFromPeers: st.BytesFromPeers, BytesFromEdges: st.BytesFromEdges, BytesUploaded: st.BytesUploaded,
+			LatencyMS: uint32(st.Latency.Percentile(0.95)), FragmentsMissed: st.FragmentsMissed,
+		})
+	}
+}
