@@ -246,9 +246,15 @@ func (ch *Channel) take() ([]byte, bool) {
 	if size < 0 {
 		return nil, false
 	}
+	c := ch.conn
+	if size > MaxMessage { // fragments that contradict each other: no honest peer sends them
+		const reason = "message too large"
+		c.endHere(&CloseError{Code: CodeProtocol, Reason: reason}, CodeProtocol, reason)
+		c.freeChannels()
+		return nil, false
+	}
 	data := make([]byte, size)
 	ch.core.Recv(data)
-	c := ch.conn
 	c.stats.MessagesIn++
 	c.stats.BytesIn += uint64(size)
 	// The core announces a window that was closed, but only when it flushes the next time.

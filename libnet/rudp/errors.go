@@ -35,6 +35,7 @@ const (
 	CodeNormal      uint16 = 0 // the application closed the session
 	CodeBusy        uint16 = 1 // the responder has no room for another session
 	CodeShutdown    uint16 = 2 // the endpoint closed, and all its sessions with it
+	CodeProtocol    uint16 = 3 // the peer broke the protocol under its own seal
 	CodeApplication uint16 = 256
 )
 

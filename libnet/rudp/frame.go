@@ -109,6 +109,7 @@ func cutReason(reason string) string {
 type segment struct {
 	conv   uint32
 	cmd    byte
+	frg    byte // segments of the message that follow
 	window uint16
 	sn     uint32
 	una    uint32
@@ -120,6 +121,7 @@ func parseSegment(b []byte) segment {
 	return segment{
 		conv:   binary.LittleEndian.Uint32(b),
 		cmd:    b[4],
+		frg:    b[5],
 		window: binary.LittleEndian.Uint16(b[6:]),
 		sn:     binary.LittleEndian.Uint32(b[12:]),
 		una:    binary.LittleEndian.Uint32(b[16:]),
@@ -128,7 +130,8 @@ func parseSegment(b []byte) segment {
 }
 
 // checkSegments tells whether b is one or more whole KCP segments of one conversation that the core can
-// take without harm: it trusts lengths to fit its buffers, and ints to hold them.
+// take without harm: it trusts lengths to fit its buffers and ints to hold them, and waits for as many
+// fragments as it is told.
 func checkSegments(b []byte) (ChannelID, bool) {
 	var channel uint32
 	for first := true; first || len(b) > 0; first = false {
@@ -140,6 +143,7 @@ func checkSegments(b []byte) (ChannelID, bool) {
 		switch {
 		case s.cmd < kcp.IKCP_CMD_PUSH || s.cmd > kcp.IKCP_CMD_WINS,
 			s.conv > 0xffff,
+			s.frg >= maxFragments,
 			!first && s.conv != channel,
 			uint64(s.length) > uint64(len(b)),
 			s.cmd == kcp.IKCP_CMD_PUSH && s.length == 0,

@@ -12,6 +12,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/xtaci/kcp-go/v5"
 )
 
 // A running session takes no harm from 10,000 random datagrams to both sides.
@@ -234,5 +236,27 @@ func TestBusyEndpointsSaySo(t *testing.T) {
 		if err := second.Err(); !errors.As(err, &refused) || refused.Code != CodeBusy || !errors.Is(err, net.ErrClosed) {
 			t.Errorf("a full backlog: %v", err)
 		}
+	})
+}
+
+// A peer whose fragments never end gets its session closed rather than a message longer than any may be.
+func TestContradictingFragments(t *testing.T) {
+	pair(t, near, nil, func(t *testing.T, ca, cb *Conn) {
+		ca.mu.Lock()
+		for sn := range uint32(maxFragments) {
+			segment := make([]byte, kcpHeaderLen+segmentPayload)
+			binary.LittleEndian.PutUint32(segment, 1)
+			segment[4], segment[5] = kcp.IKCP_CMD_PUSH, maxFragments-1
+			binary.LittleEndian.PutUint32(segment[12:], sn)
+			binary.LittleEndian.PutUint32(segment[20:], segmentPayload)
+			ca.out.addSegments(ca, segment, true)
+		}
+		ca.flush()
+		ca.mu.Unlock()
+		var broken *CloseError
+		if m, err := cb.Recv(ctxFor(t, time.Second)); !errors.As(err, &broken) || broken.Code != CodeProtocol {
+			t.Fatalf("%d bytes, %v", len(m.Data), err)
+		}
+		<-ca.Done()
 	})
 }

@@ -86,6 +86,7 @@ func TestFramesRefused(t *testing.T) {
 		{"length within a segment", framed(func(b []byte) { b[2]-- })},
 		{"unknown command", framed(func(b []byte) { b[3+4] = 80 })},
 		{"channel above 65535", framed(func(b []byte) { b[3+2] = 1 })},
+		{"more fragments than a message has", framed(func(b []byte) { b[3+5] = maxFragments })},
 		{"segment length beyond the end", framed(func(b []byte) { b[3+20] = 6 })},
 		{"segment length above 2 GiB", framed(func(b []byte) { b[3+23] = 0x80 })},
 		{"acknowledgement with data", framed(func(b []byte) { b[3+4] = kcp.IKCP_CMD_ACK })},

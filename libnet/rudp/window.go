@@ -25,8 +25,9 @@ const (
 	// roundMin is the least time between two decisions: on short paths several round trips.
 	roundMin = 20 * time.Millisecond
 	// baseInterval: the base delay is the least of the current interval and the one before, so that a
-	// route that has become longer is accepted as such.
-	baseInterval = 10 * time.Second
+	// route that has become longer is accepted as such. Shorter intervals take the session's own standing
+	// queue for the path's delay.
+	baseInterval = 30 * time.Second
 )
 
 // window decides once per round trip how many segments may be in flight. It has no clock of its own.
@@ -74,7 +75,7 @@ func (w *window) onSent(again bool) {
 	}
 }
 
-// minRTT is the least round trip of the last 10 to 20 s, zero before the first.
+// minRTT is the least round trip of the last 30 to 60 s, zero before the first.
 func (w *window) minRTT() time.Duration {
 	if w.base == 0 || (w.prev != 0 && w.prev < w.base) {
 		return w.prev
@@ -112,7 +113,7 @@ func (w *window) decide(queue time.Duration) {
 		w.size *= 2
 	default:
 		w.probing = false
-		w.size += 1 + 0.04*w.size*(1-over)
+		w.size += (1 + 0.04*w.size) * (1 - over)
 	}
 }
 

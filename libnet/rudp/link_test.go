@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package rudp
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"p2plive/libnet/simnet"
+)
+
+// A live stream's pieces, 8 KiB each at 4 Mbit/s over a round trip of 50 ms: how late they come.
+func TestLatencyUnderLoss(t *testing.T) {
+	tests := []struct {
+		loss float64
+		p99  time.Duration // at most
+		wire float64       // bytes sent for each byte delivered, at most
+	}{
+		{0, 25 * time.Millisecond, 1.06},
+		{0.01, 180 * time.Millisecond, 1.08},
+		{0.05, 260 * time.Millisecond, 1.17},
+		{0.10, 350 * time.Millisecond, 1.3},
+	}
+	for _, tt := range tests {
+		t.Run(fmt.Sprintf("%.0f%%", tt.loss*100), func(t *testing.T) {
+			pair(t, simnet.Link{Delay: 12500 * time.Microsecond, Loss: tt.loss / 2}, nil, func(t *testing.T, ca, cb *Conn) {
+				const count, size = 1000, 8 << 10
+				const pause = size * 8 * time.Second / 4e6
+				ctx := ctxFor(t, 10*time.Minute)
+				begin := time.Now()
+				go func() {
+					for i := range count {
+						time.Sleep(time.Until(begin.Add(time.Duration(i) * pause)))
+						if err := ca.Channel(1).Send(ctx, numbered(i, size)); err != nil {
+							t.Error(err)
+							return
+						}
+					}
+				}()
+				late := make([]time.Duration, count)
+				for i := range late {
+					if _, err := cb.Channel(1).Recv(ctx); err != nil {
+						t.Fatal(err)
+					}
+					late[i] = time.Since(begin.Add(time.Duration(i) * pause))
+				}
+				slices.Sort(late)
+				s := ca.Stats()
+				wire := float64(s.WireOut) / float64(s.BytesOut)
+				t.Logf("p50 %v, p95 %v, p99 %v, %.3f bytes for each byte", late[count/2], late[count*95/100], late[count*99/100], wire)
+				if p99 := late[count*99/100]; p99 > tt.p99 || wire > tt.wire {
+					t.Errorf("want p99 at most %v and at most %.2f bytes", tt.p99, tt.wire)
+				}
+			})
+		})
+	}
+}
+
+// Four sessions share a home's uplink of 5 Mbit/s: they fill it, and do not flood it once they have found
+// its limits.
+func TestHomeUplink(t *testing.T) {
+	for _, queue := range []time.Duration{100 * time.Millisecond, 500 * time.Millisecond} {
+		t.Run(queue.String(), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const rate, sessions, seconds, settled = 5e6, 4, 20, 5
+				w := newWorld(t, 1)
+				defer w.close()
+				line := simnet.Link{Delay: 12 * time.Millisecond}
+				a, home := w.endpoint(line, nil)
+				up := line
+				up.Rate, up.Queue, up.Overhead = rate, int(rate/8*queue.Seconds()), 28
+				home.SetUp(up)
+				ctx, cancel := context.WithTimeout(context.Background(), seconds*time.Second)
+				defer cancel()
+				var got atomic.Int64
+				var out []*Conn
+				for range sessions {
+					b, _ := w.endpoint(line, nil)
+					ca, cb := connect(t, a, b)
+					out = append(out, ca)
+					sendNumbered(ctx, ca.Channel(1), 1<<30, 8<<10)
+					go func() {
+						for {
+							m, err := cb.Recv(ctx)
+							if err != nil {
+								return
+							}
+							got.Add(int64(len(m.Data)))
+						}
+					}()
+				}
+				time.Sleep(settled * time.Second)
+				var standing time.Duration
+				samples := 0
+				for ; ctx.Err() == nil; samples++ {
+					time.Sleep(10 * time.Millisecond)
+					bytes, _ := home.Queued()
+					standing += time.Duration(float64(bytes) * 8 / rate * float64(time.Second))
+				}
+				standing /= time.Duration(samples)
+				wire := 0.0
+				for _, c := range out {
+					wire += float64(c.Stats().WireOut)
+				}
+				wire /= float64(got.Load())
+				goodput := float64(got.Load()) * 8 / seconds
+				t.Logf("%.2f Mbit/s, standing queue %v, %.3f bytes for each byte", goodput/1e6, standing, wire)
+				if goodput < 0.8*rate || standing > 160*time.Millisecond || wire > 1.5 {
+					t.Error("want at least 4 Mbit/s, at most 160 ms and 1.5 bytes")
+				}
+			})
+		})
+	}
+}
