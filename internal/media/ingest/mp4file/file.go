@@ -81,8 +81,8 @@ func New(name string, r io.ReaderAt, size int64) (*File, error) {
 	}
 	f.tracks = tracks
 	f.setLength()
-	if f.length <= 0 {
-		return nil, fmt.Errorf("%s: no duration: %w", name, media.ErrNotMedia)
+	if f.length <= 0 || f.Length() < minLength {
+		return nil, fmt.Errorf("%s: it lasts less than %v: %w", name, minLength, media.ErrNotMedia)
 	}
 	return f, nil
 }

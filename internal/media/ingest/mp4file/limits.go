@@ -18,6 +18,9 @@ const (
 	// maxSeconds bounds timestamps to 11 days: far more than maxSamples need,
 	// far less than what overflows when converted to nanoseconds.
 	maxSeconds = 1_000_000
+	// minLength is the shortest file that is worth a loop: a shorter one would
+	// keep a processor busy with nothing else.
+	minLength = 30 * time.Millisecond
 	// maxTracks bounds the tracks that are read; a stream has no more.
 	maxTracks = 16
 	// maxBoxes bounds the top-level boxes: two for each fragment of a frame.

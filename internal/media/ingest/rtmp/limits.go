@@ -17,14 +17,17 @@ const (
 	// encoder that lost its connection and is back.
 	deadAfter = 3 * time.Second
 
-	// maxConns bounds connections, publishing or not. Further ones are closed.
-	maxConns = 32
+	// maxConns bounds connections, publishing or not; further ones are closed.
+	// The library makes room for a chunk of up to 10 MiB on the word of whoever
+	// connects, so this bounds memory too.
+	maxConns = 16
 	// handshakeBytes bounds what a connection sends before it publishes: the
 	// handshake takes 3 KiB, the commands another.
 	handshakeBytes = 64 << 10
 	// maxPartial bounds the bytes of messages that are not complete. The
-	// library bounds a message to 10 MiB, but 62 may come interleaved.
-	maxPartial = 16 << 20
+	// library bounds a message to 10 MiB, but 62 may come interleaved. A frame
+	// beyond 4 MiB could not be sent on.
+	maxPartial = 6 << 20
 
 	// maxTracks bounds the tracks of a publisher.
 	maxTracks = 16
