@@ -7,8 +7,9 @@ import "time"
 // Config of a Controller. Start from [Home] or [Server].
 type Config struct {
 	// Target bounds the queueing delay that is aimed at: 60 ms in LEDBAT++. A window of n packets aims at
-	// TargetFloor + TargetScale/sqrt(n), so that flows who share a queue, and so see the same delay, come to
-	// the same window, and a single fast flow stays far below Target (Swift, SIGCOMM 2020, section 3.5).
+	// TargetScale/cbrt(n), at least at TargetFloor, so that flows who share a queue, and so see the same
+	// delay, come to the same window, and a single fast flow stays far below Target. Swift (SIGCOMM 2020,
+	// section 3.5) scales its target by the square root, for thousands of flows in a data centre.
 	Target      time.Duration
 	TargetFloor time.Duration
 	TargetScale time.Duration
@@ -22,8 +23,9 @@ type Config struct {
 func Home() Config {
 	return Config{
 		Target:      60 * time.Millisecond,
-		TargetFloor: 8 * time.Millisecond,
-		TargetScale: 45 * time.Millisecond,
+		TargetFloor: 5 * time.Millisecond,
+		// 23 ms at ten packets: four flows on 5 Mbit/s.
+		TargetScale: 50 * time.Millisecond,
 		Datagram:    1232,
 		// RFC 6928: ten packets, 20 ms at 5 Mbit/s.
 		InitialWindow: 10 * 1232,
@@ -38,7 +40,8 @@ func Home() Config {
 // with more, and keeps more beside other traffic.
 func Server() Config {
 	c := Home()
-	c.TargetFloor = 20 * time.Millisecond
+	c.TargetFloor = 15 * time.Millisecond
+	c.TargetScale = 90 * time.Millisecond
 	// Three pieces of 16 KiB: the first picture needs no round trip of probing.
 	c.InitialWindow = 40 * 1232
 	c.MinWindow = 4 * 1232

@@ -22,12 +22,15 @@ type Controller struct {
 	rate         rateFilter
 	loss         float64 // share of the packets, smoothed
 	queue        time.Duration
+	delay        time.Duration // of the newest sample above the base
+	brim         brim
 	calm         int // rounds with nearly no queue, in a row
 	hold         time.Duration
 
 	lastSent, lastAck time.Duration
 	sentSince         time.Duration // first packet sent after the last acknowledgement; 0: none
-	most              int           // in flight since the last slowdown
+	inFlight          int
+	most              int // in flight since the last slowdown
 	slow              slowdown
 	round             round
 	shift             shift
@@ -42,6 +45,7 @@ type round struct {
 	acked, lost int           // bytes
 	limited     bool          // the window was full
 	slowed      bool          // a slowdown fell into it
+	overflow    bool          // something was lost while the queue was as long as it gets
 }
 
 // Ack says what one acknowledgement, or a batch of them that came together, has brought.
@@ -106,8 +110,14 @@ func (c *Controller) OnSent(now time.Duration, bytes, inFlight int) {
 	if c.sentSince == 0 {
 		c.sentSince = now
 	}
+	c.inFlight = inFlight
 	c.most = max(c.most, inFlight)
-	if inFlight+2*c.cfg.Datagram > c.Window() {
+	c.checkLimited()
+}
+
+// checkLimited notes that it is the window that holds data back.
+func (c *Controller) checkLimited() {
+	if c.inFlight+2*c.cfg.Datagram > c.Window() {
 		c.round.limited = true
 	}
 }
@@ -120,18 +130,34 @@ func (c *Controller) OnAck(now time.Duration, a Ack) {
 	}
 	c.advance(now)
 	c.lastAck, c.sentSince = now, 0
-	r := &c.round
-	r.acked += a.Bytes
+	c.checkLimited()
+	c.inFlight -= a.Bytes
+	c.round.acked += a.Bytes
 	if a.RTT > 0 {
 		c.sample(now, a)
 	}
 	if c.starting {
 		c.grow(a.Bytes)
 	}
-	wait := max(c.srtt, minRound)
-	if elapsed := now - r.start; r.samples > 0 && elapsed >= wait && (r.samples >= roundSamples || elapsed >= 2*wait) {
+	if c.roundOver(now) {
 		c.endRound(now)
 	}
+}
+
+// roundOver tells whether there is enough to decide on: usually a round trip has passed.
+func (c *Controller) roundOver(now time.Duration) bool {
+	r := &c.round
+	// A queue that is far too long is no reason to take longer to see it.
+	usual := min(c.srtt, c.rttBase.least+heavyQueue*c.target())
+	wait := max(usual, minRound)
+	elapsed := now - r.start
+	switch {
+	case r.samples >= roundSamples && elapsed >= wait, r.samples > 0 && elapsed >= 2*wait:
+		return true
+	case c.starting && elapsed >= minRound: // RFC 9406 leaves slow start in the middle of a round
+		return r.samples >= startSamples && r.delay > c.startLimit()
+	}
+	return false
 }
 
 // OnLost is called when packets are declared lost, by acknowledgements of later ones or by a timeout.
@@ -141,7 +167,9 @@ func (c *Controller) OnLost(now time.Duration, bytes int) {
 		c.die()
 		return
 	}
+	c.inFlight -= bytes
 	c.round.lost += bytes
+	c.round.overflow = c.brim.lost(c.delay, c.target()) || c.round.overflow
 }
 
 // OnSpurious takes back a loss: the packet has been acknowledged after all.
@@ -177,6 +205,8 @@ func (c *Controller) sample(now time.Duration, a Ack) {
 	if a.HasOneWay {
 		delay = min(delay, c.oneWayBase.add(now, a.OneWay))
 	}
+	c.delay = delay
+	c.brim.add(now, delay)
 	r := &c.round
 	if r.samples == 0 || delay < r.delay {
 		r.delay = delay
@@ -218,8 +248,8 @@ func (c *Controller) restart(now time.Duration) {
 // target is the queueing delay that a window of this size aims at.
 func (c *Controller) target() time.Duration {
 	packets := max(c.window/float64(c.cfg.Datagram), 1)
-	scaled := time.Duration(float64(c.cfg.TargetScale) / math.Sqrt(packets))
-	return min(c.cfg.TargetFloor+scaled, c.cfg.Target)
+	scaled := time.Duration(float64(c.cfg.TargetScale) / math.Cbrt(packets))
+	return min(max(scaled, c.cfg.TargetFloor), c.cfg.Target)
 }
 
 func (c *Controller) bound() {

@@ -15,6 +15,7 @@ const ms = time.Millisecond
 func path(s *sim, mbit float64, rtt, queue time.Duration, loss float64) *link {
 	l := &link{sim: s, rate: mbit * 1e6, delay: rtt / 2, loss: loss}
 	l.queue = int(l.rate / 8 * queue.Seconds())
+	l.last, l.since = s.now, s.now
 	l.watch()
 	return l
 }
@@ -141,11 +142,11 @@ func TestSteps(t *testing.T) {
 	s.run(10 * time.Second)
 	show := func(what string) {
 		t.Log(what)
-		for range 16 {
+		for range 20 {
 			f.measure()
 			l.measure()
-			s.run(250 * ms)
-			t.Logf("  %.2f Mbit/s queue %v win %d", float64(f.goodput)*8/.25e6, l.standing(), f.ctl.Window())
+			s.run(100 * ms)
+			t.Logf("  %.2f Mbit/s queue %v win %d %v thr %v srtt %v base+%v loss %.3f", float64(f.goodput)*8/.1e6, l.standing(), f.ctl.Window(), f.ctl.starting, f.ctl.threshold, f.ctl.srtt, f.ctl.rttBase.least-50*ms, f.ctl.loss)
 		}
 	}
 	l.rate = 2e6

@@ -15,7 +15,7 @@ func (c *Controller) endRound(now time.Duration) {
 	lossy := c.account(r)
 	target := c.target()
 	switch {
-	case c.slow.active || r.slowed:
+	case (c.slow.active || r.slowed) && r.delay <= heavyQueue*target:
 	case c.starting && !c.startEnds(r):
 	case c.starting:
 		c.endStart(now, rate)
@@ -38,13 +38,15 @@ func (c *Controller) account(r round) bool {
 	}
 	packets := bytes / float64(c.cfg.Datagram)
 	c.loss += (float64(r.lost)/bytes - c.loss) * min(packets/lossMemory, 1)
-	return r.lost > 0 && c.loss > lossTolerance
+	return r.overflow || r.lost > 0 && c.loss > lossTolerance
 }
 
 // react answers losses; it tells whether they were congestion's.
 func (c *Controller) react(now time.Duration, r round, rate float64, target time.Duration) bool {
 	queued := r.delay > max(lossMinDelay, time.Duration(lossDelayShare*float64(target)))
 	switch {
+	case r.overflow && c.loss <= lossTolerance:
+		c.window *= lossFactor
 	case queued:
 		c.window *= max(lossFactor, 1-lossSlope*(c.loss-lossTolerance))
 		c.loss = lossTolerance // the evidence has been used
@@ -67,8 +69,11 @@ func (c *Controller) yield(now time.Duration, r round, rate float64, target time
 	base := c.rttBase.least
 	goal := c.window * float64(base+target) / float64(base+r.delay)
 	heavy := r.delay > heavyQueue*target
-	if r.limited && heavy {
+	switch {
+	case heavy && r.limited:
 		goal = rate * (base + target).Seconds()
+	case heavy && now < c.hold: // the queue is still of the time before the last decrease
+		return
 	}
 	if goal >= c.window {
 		return
@@ -110,9 +115,8 @@ func (c *Controller) grow(acked int) {
 
 // startEnds tells whether the round has found the end of slow start.
 func (c *Controller) startEnds(r round) bool {
-	limit := min(max(c.rttBase.least/startDivisor, startMinDelay), startMaxDelay)
 	switch {
-	case r.samples >= startSamples && r.delay > limit:
+	case r.samples >= startSamples && r.delay > c.startLimit():
 		return true
 	case r.delay > c.target(): // few samples, but clear ones
 		return true
@@ -120,6 +124,11 @@ func (c *Controller) startEnds(r round) bool {
 		return true
 	}
 	return c.threshold > 0 && c.window >= c.threshold
+}
+
+// startLimit is the delay that ends slow start.
+func (c *Controller) startLimit() time.Duration {
+	return min(max(c.rttBase.least/startDivisor, startMinDelay), startMaxDelay)
 }
 
 // endStart leaves slow start with the window that the path has shown to deliver.

@@ -18,7 +18,7 @@ const (
 
 // Base delay (RFC 6817, section 4.2: BASE_HISTORY; shorter here, for routes change and clocks drift).
 const (
-	// baseIntervals of baseInterval are remembered: a minute holds twelve slowdowns, and clocks that differ
+	// baseIntervals of baseInterval are remembered: a minute holds twenty slowdowns, and clocks that differ
 	// by 50 ppm drift apart by 3 ms.
 	baseIntervals = 6
 	baseInterval  = 10 * time.Second
@@ -51,7 +51,7 @@ const (
 const (
 	// eagerPackets: up to there the window doubles each round trip, beyond it grows by half: the queue that
 	// is built before the first sign of it has come back is then half a round trip at most.
-	eagerPackets  = 32
+	eagerPackets  = 16
 	startGrowth   = 0.5
 	startMinDelay = 4 * time.Millisecond // MIN_RTT_THRESH
 	startMaxDelay = 16 * time.Millisecond
@@ -75,6 +75,18 @@ const (
 	// lossMinDelay, and lossDelayShare of the target: a queue of that much makes losses congestion's.
 	lossMinDelay   = 4 * time.Millisecond
 	lossDelayShare = 0.5
+	// A queue is near its greatest delay of the last brimInterval to twice that from brimShare of it on; below
+	// minBrim there is no queue.
+	brimShare    = 0.8
+	brimInterval = 5 * time.Second
+	minBrim      = 4 * time.Millisecond
+	// brimExcess targets of delay are more than flows like this one build: something fills the queue until it
+	// overflows. So it is when the share of the losses near the greatest delay is by brimContrast more than
+	// that of all samples. Each loss counts with brimLossWeight, each sample with brimDelayWeight.
+	brimExcess      = 1.5
+	brimContrast    = 0.3
+	brimLossWeight  = 1.0 / 16
+	brimDelayWeight = 1.0 / 64
 	// startLosses in one round end slow start.
 	startLosses = 8
 )
@@ -95,14 +107,16 @@ const (
 const (
 	// slowdownInterval: slowdowns fall on multiples of it since the epoch, so that all flows of a host (and
 	// of hosts with synchronized clocks) drain a shared queue together: alone, a flow among many cannot.
-	slowdownInterval = 5 * time.Second
+	slowdownInterval = 3 * time.Second
 	// slowdownDepth is the share of the path's own capacity that stays in flight: the queue is empty, the
 	// path is not.
-	slowdownDepth = 0.75
+	slowdownDepth = 0.6
+	// slowdownSlack, at least, and slowdownShare of the round trip: what the clocks of hosts may differ, and
+	// the time for some samples.
+	slowdownSlack = 10 * time.Millisecond
+	slowdownShare = 4
 	// minSlowdownQueue: with less than that there is nothing to drain.
 	minSlowdownQueue = time.Millisecond
-	// slowdownSlack is what the clocks of hosts may differ, and the time for some samples.
-	slowdownSlack = 10 * time.Millisecond
 )
 
 // Rates.

@@ -27,13 +27,16 @@ func (c *Controller) advance(now time.Duration) {
 	if c.starting || c.dead || c.srtt == 0 || c.queue < minSlowdownQueue {
 		return
 	}
+	if c.queue > heavyQueue*c.target() { // not ours to drain, or being drained
+		return
+	}
 	base := c.rttBase.least
 	own := c.window * float64(base) / float64(base+c.queue) // what the path holds without a queue
 	c.slow.active = true
 	c.slow.window = max(slowdownDepth*own, float64(c.cfg.MinWindow))
 	// What is above the lower window takes its share of a round trip to come back.
 	share := 1 - c.slow.window/c.window
-	c.slow.until = now + time.Duration(share*float64(c.srtt)) + slowdownSlack
+	c.slow.until = now + time.Duration(share*float64(c.srtt)) + max(c.srtt/slowdownShare, slowdownSlack)
 	c.round.slowed = true
 }
 
