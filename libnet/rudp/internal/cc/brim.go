@@ -27,12 +27,13 @@ func (b *brim) add(now, delay time.Duration) {
 	b.delays += (share(b.near(delay)) - b.delays) * brimDelayWeight
 }
 
-// lost takes a loss and tells whether it is an overflow that other traffic has caused.
-func (b *brim) lost(delay, target time.Duration) bool {
-	near := b.near(delay)
+// lost takes a loss and tells whether the delay was near its greatest, and whether that is an overflow that
+// other traffic has caused.
+func (b *brim) lost(delay, target time.Duration) (near, overflow bool) {
+	near = b.near(delay)
 	b.losses += (share(near) - b.losses) * brimLossWeight
 	foreign := float64(b.highest()) > brimExcess*float64(target)
-	return near && (foreign || b.losses-b.delays > brimContrast)
+	return near, near && (foreign || b.losses-b.delays > brimContrast)
 }
 
 func share(yes bool) float64 {

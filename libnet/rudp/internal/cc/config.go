@@ -13,6 +13,9 @@ type Config struct {
 	Target      time.Duration
 	TargetFloor time.Duration
 	TargetScale time.Duration
+	// StartGrowth is by how much slow start grows per round trip; 1 doubles. The queue that is built before
+	// the first sign of it has come back is that share of a round trip.
+	StartGrowth float64
 	// Datagram is the size of a full packet in bytes.
 	Datagram int
 	// InitialWindow, MinWindow and MaxWindow bound what is in flight, in bytes.
@@ -26,6 +29,7 @@ func Home() Config {
 		TargetFloor: 5 * time.Millisecond,
 		// 23 ms at ten packets: four flows on 5 Mbit/s.
 		TargetScale: 50 * time.Millisecond,
+		StartGrowth: 0.5,
 		Datagram:    1232,
 		// RFC 6928: ten packets, 20 ms at 5 Mbit/s.
 		InitialWindow: 10 * 1232,
@@ -42,6 +46,7 @@ func Server() Config {
 	c := Home()
 	c.TargetFloor = 15 * time.Millisecond
 	c.TargetScale = 90 * time.Millisecond
+	c.StartGrowth = 1
 	// Three pieces of 16 KiB: the first picture needs no round trip of probing.
 	c.InitialWindow = 40 * 1232
 	c.MinWindow = 4 * 1232

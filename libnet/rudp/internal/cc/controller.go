@@ -45,6 +45,7 @@ type round struct {
 	acked, lost int           // bytes
 	limited     bool          // the window was full
 	slowed      bool          // a slowdown fell into it
+	lostNear    int           // of the bytes lost, when the delay was near its highest
 	overflow    bool          // something was lost while the queue was as long as it gets
 }
 
@@ -68,7 +69,7 @@ func New(cfg Config, now time.Duration) Controller {
 		lastAck:  now,
 	}
 	c.rttBase.since, c.oneWayBase.since, c.rate.since = now, now, now
-	c.slow.last = now / slowdownInterval
+	c.slow.slot = now / slowdownInterval
 	c.newRound(now)
 	c.shift.reset(now)
 	return c
@@ -125,8 +126,8 @@ func (c *Controller) checkLimited() {
 // OnAck is called once for each batch of acknowledgements.
 func (c *Controller) OnAck(now time.Duration, a Ack) {
 	if c.dead {
-		c.dead = false
 		c.restart(now)
+		c.dead = false
 	}
 	c.advance(now)
 	c.lastAck, c.sentSince = now, 0
@@ -139,6 +140,7 @@ func (c *Controller) OnAck(now time.Duration, a Ack) {
 	if c.starting {
 		c.grow(a.Bytes)
 	}
+	c.join(now)
 	if c.roundOver(now) {
 		c.endRound(now)
 	}
@@ -169,7 +171,11 @@ func (c *Controller) OnLost(now time.Duration, bytes int) {
 	}
 	c.inFlight -= bytes
 	c.round.lost += bytes
-	c.round.overflow = c.brim.lost(c.delay, c.target()) || c.round.overflow
+	near, overflow := c.brim.lost(c.delay, c.target())
+	c.round.overflow = c.round.overflow || overflow
+	if near {
+		c.round.lostNear += bytes
+	}
 }
 
 // OnSpurious takes back a loss: the packet has been acknowledged after all.
@@ -219,27 +225,36 @@ func (c *Controller) sample(now time.Duration, a Ack) {
 
 func (c *Controller) newRound(now time.Duration) { c.round = round{start: now, slowed: c.slow.active} }
 
-// timeout is RFC 6298's RTO without its minimum of a second.
-func (c *Controller) timeout() time.Duration { return max(c.srtt+4*c.rttvar, minTimeout) }
+// timeout is RFC 6298's RTO, without its minimum of a second once there is a measurement.
+func (c *Controller) timeout() time.Duration {
+	if c.srtt == 0 {
+		return initialTimeout
+	}
+	return max(c.srtt+4*c.rttvar, minTimeout)
+}
 
 // die is called when nothing comes back: probes only, until something does.
 func (c *Controller) die() {
 	if c.dead {
 		return
 	}
+	c.remember()
 	c.dead = true
-	c.threshold = max(c.threshold, c.window)
 	c.window = float64(c.cfg.MinWindow)
 	c.slow.active = false
 }
 
+// remember keeps what the path could do for the slow start to come; one that was interrupted knows nothing.
+func (c *Controller) remember() {
+	if !c.starting && !c.dead {
+		c.threshold = c.window
+	}
+}
+
 // restart probes a path that was known before, up to what it could do then.
 func (c *Controller) restart(now time.Duration) {
-	c.threshold = max(c.threshold, c.window)
-	c.window = min(c.window, float64(c.cfg.InitialWindow))
-	if c.threshold > 0 {
-		c.window = min(float64(c.cfg.InitialWindow), c.threshold)
-	}
+	c.remember()
+	c.window = float64(c.cfg.InitialWindow)
 	c.starting, c.calm, c.loss = true, 0, 0
 	c.slow.active = false
 	c.newRound(now)

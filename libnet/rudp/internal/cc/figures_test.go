@@ -45,9 +45,12 @@ func TestHome(t *testing.T) {
 			s := newSim(seed)
 			l := path(s, 5, 50*ms, queue, 0)
 			var flows []*flow
+			h := newHost(s)
 			for range 4 {
 				s.run(time.Duration(s.rand.IntN(300)) * ms)
-				flows = append(flows, newFlow(l, Home()))
+				f := newFlow(l, Home())
+				h.add(f, Newest)
+				flows = append(flows, f)
 			}
 			s.run(20 * time.Second)
 			good, wire := 0, 0

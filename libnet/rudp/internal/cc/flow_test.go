@@ -13,12 +13,16 @@ const (
 // its receiver.
 type flow struct {
 	*link
-	ctl    Controller
-	skew   time.Duration // of the receiver's clock
-	oneWay bool
-	rate   float64 // of the application, bytes/s; 0: always has data
-	start  time.Duration
-	pacer  func(f *flow) // asks the host's pacer instead of sending at once
+	ctl      Controller
+	skew     time.Duration // of the receiver's clock
+	epoch    time.Duration // of this host's clock
+	jitter   time.Duration // of the way back
+	lastBack time.Duration
+	oneWay   bool
+	rate     float64 // of the application, bytes/s; 0: always has data
+	start    time.Duration
+	pacer    func(f *flow) // asks the host's pacer instead of sending at once
+	onAck    func(bytes int)
 
 	next     uint64 // new data
 	order    uint64 // transmissions
@@ -51,6 +55,9 @@ func newFlow(l *link, cfg Config) *flow {
 	f.after(0, f.pump)
 	return f
 }
+
+// clock is what the controller is told.
+func (f *flow) clock() time.Duration { return f.now + f.epoch }
 
 // hasData tells whether there is something to send.
 func (f *flow) hasData() bool {
@@ -105,7 +112,7 @@ func (f *flow) transmit() {
 	f.line = append(f.line, t)
 	f.inFlight += 1232
 	f.wire += flowSize
-	f.ctl.OnSent(f.now, 1232, f.inFlight)
+	f.ctl.OnSent(f.clock(), 1232, f.inFlight)
 	f.link.send(flowSize, func() { f.receive(t) })
 	f.arm()
 }
@@ -118,7 +125,13 @@ func (f *flow) receive(t *transmission) {
 		f.lastRecv = f.now
 	}
 	arrival := f.now + f.skew
-	f.after(f.delay, func() {
+	back := f.delay
+	if f.jitter > 0 {
+		back += time.Duration(f.rand.Int64N(int64(f.jitter)))
+		back = max(back, f.lastBack-f.now) // in order
+		f.lastBack = f.now + back
+	}
+	f.after(back, func() {
 		if !f.dead {
 			f.acked(t, arrival)
 		}
@@ -133,7 +146,7 @@ func (f *flow) acked(t *transmission, arrival time.Duration) {
 		f.inFlight -= 1232
 		ack.Bytes = 1232
 	} else if s := f.sent[t.seq]; s != nil && s != t && !s.gone {
-		f.ctl.OnSpurious(f.now, 1232)
+		f.ctl.OnSpurious(f.clock(), 1232)
 	}
 	delete(f.sent, t.seq)
 	ack.RTT = f.now - t.at
@@ -145,7 +158,10 @@ func (f *flow) acked(t *transmission, arrival time.Duration) {
 		f.lost(f.line[0])
 		f.line = f.line[1:]
 	}
-	f.ctl.OnAck(f.now, ack)
+	f.ctl.OnAck(f.clock(), ack)
+	if f.onAck != nil {
+		f.onAck(ack.Bytes)
+	}
 	f.arm()
 	f.pump()
 }
@@ -157,7 +173,7 @@ func (f *flow) lost(t *transmission) {
 	t.gone = true
 	f.inFlight -= 1232
 	f.again = append(f.again, t.seq)
-	f.ctl.OnLost(f.now, 1232)
+	f.ctl.OnLost(f.clock(), 1232)
 }
 
 // arm starts the retransmission timer anew.
@@ -167,8 +183,12 @@ func (f *flow) arm() {
 	if f.inFlight == 0 {
 		return
 	}
-	rto := max(f.ctl.srtt+4*f.ctl.rttvar, 100*time.Millisecond) << f.backoff
-	f.after(min(rto, 400*time.Millisecond), func() {
+	rto := time.Second
+	if f.ctl.srtt > 0 {
+		rto = max(f.ctl.srtt+4*f.ctl.rttvar, 100*time.Millisecond) << f.backoff
+		rto = min(rto, max(400*time.Millisecond, 2*f.ctl.srtt))
+	}
+	f.after(rto, func() {
 		if f.timer != mine {
 			return
 		}

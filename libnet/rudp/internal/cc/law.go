@@ -43,7 +43,7 @@ func (c *Controller) account(r round) bool {
 
 // react answers losses; it tells whether they were congestion's.
 func (c *Controller) react(now time.Duration, r round, rate float64, target time.Duration) bool {
-	queued := r.delay > max(lossMinDelay, time.Duration(lossDelayShare*float64(target)))
+	queued := r.delay > max(lossMinDelay, time.Duration(lossDelayShare*float64(target))) || 2*r.lostNear > r.lost
 	switch {
 	case r.overflow && c.loss <= lossTolerance:
 		c.window *= lossFactor
@@ -51,7 +51,7 @@ func (c *Controller) react(now time.Duration, r round, rate float64, target time
 		c.window *= max(lossFactor, 1-lossSlope*(c.loss-lossTolerance))
 		c.loss = lossTolerance // the evidence has been used
 	case c.loss > heavyLoss:
-		delivered := rate * c.rttBase.least.Seconds()
+		delivered := rate * c.rttBase.least.Seconds() / (1 - heavyLoss)
 		c.window = max(lossFactor*c.window, min(delivered, c.window))
 		c.loss = heavyLoss
 	default:
@@ -106,7 +106,7 @@ func (c *Controller) grow(acked int) {
 	if !c.round.limited {
 		return
 	}
-	factor := startGrowth
+	factor := c.cfg.StartGrowth
 	if c.window < float64(eagerPackets*c.cfg.Datagram) || c.window < c.threshold {
 		factor = 1
 	}

@@ -49,10 +49,8 @@ const (
 
 // Slow start (RFC 9406, HyStart++; LEDBAT++, section 4.3).
 const (
-	// eagerPackets: up to there the window doubles each round trip, beyond it grows by half: the queue that
-	// is built before the first sign of it has come back is then half a round trip at most.
+	// eagerPackets: up to there the window doubles each round trip whatever the profile says; 32 ms at 5 Mbit/s.
 	eagerPackets  = 16
-	startGrowth   = 0.5
 	startMinDelay = 4 * time.Millisecond // MIN_RTT_THRESH
 	startMaxDelay = 16 * time.Millisecond
 	startDivisor  = 8 // MIN_RTT_DIVISOR
@@ -71,7 +69,7 @@ const (
 	// lossFactor is CUBIC's beta (RFC 9438, section 4.6).
 	lossFactor = 0.7
 	// heavyLoss without delay is a policer or a path that breaks: the window goes back to what is delivered.
-	heavyLoss = 0.15
+	heavyLoss = 0.2
 	// lossMinDelay, and lossDelayShare of the target: a queue of that much makes losses congestion's.
 	lossMinDelay   = 4 * time.Millisecond
 	lossDelayShare = 0.5
@@ -79,7 +77,7 @@ const (
 	// minBrim there is no queue.
 	brimShare    = 0.8
 	brimInterval = 5 * time.Second
-	minBrim      = 4 * time.Millisecond
+	minBrim      = time.Millisecond
 	// brimExcess targets of delay are more than flows like this one build: something fills the queue until it
 	// overflows. So it is when the share of the losses near the greatest delay is by brimContrast more than
 	// that of all samples. Each loss counts with brimLossWeight, each sample with brimDelayWeight.
@@ -96,6 +94,8 @@ const (
 	// deadTimeouts: when packets are in flight and nothing has come back for that many timeouts, the path is
 	// dead until an acknowledgement comes (RFC 9002, section 7.6: persistent congestion after 3 PTO).
 	deadTimeouts = 3
+	// initialTimeout serves before the first measurement (RFC 6298, section 2).
+	initialTimeout = time.Second
 	// minTimeout keeps scheduling noise on short paths from looking like a dead path.
 	minTimeout = 50 * time.Millisecond
 	// idleRestart: what is known of a path is stale after that long without a packet (RFC 5681, section
@@ -108,6 +108,11 @@ const (
 	// slowdownInterval: slowdowns fall on multiples of it since the epoch, so that all flows of a host (and
 	// of hosts with synchronized clocks) drain a shared queue together: alone, a flow among many cannot.
 	slowdownInterval = 3 * time.Second
+	// joinDip: a queue that falls below this share of what it was is being drained by another flow, which is
+	// the moment to join in; joinGap is the least time since the last slowdown. Flows that share a queue come
+	// into step by this, as fireflies do.
+	joinDip = 0.85
+	joinGap = slowdownInterval / 2
 	// slowdownDepth is the share of the path's own capacity that stays in flight: the queue is empty, the
 	// path is not.
 	slowdownDepth = 0.6
@@ -130,4 +135,38 @@ const (
 	pacingSteady = 1.2
 	// assumedRTT serves pacing before the first measurement.
 	assumedRTT = 20 * time.Millisecond
+)
+
+// The pacer.
+const (
+	// minBurst lets a bucket begin with a few full packets, however slow the line.
+	minBurst = 3 * 1500
+	// maxBurst is how late a sender may wake up without losing its share: some timer ticks of a busy machine.
+	maxBurst = 5 * time.Millisecond
+	// pacingSlack is the same for a session's own pacing.
+	pacingSlack = 2 * time.Millisecond
+	// turnTime is a session's turn, between minQuantum, a packet, and maxQuantum, a batch of one system call
+	// with segmentation offload.
+	turnTime   = 2 * time.Millisecond
+	minQuantum = 1232
+	maxQuantum = 64 << 10
+	// maxOwed quanta are remembered of a class that was not served: what it may then send in a row.
+	maxOwed = 4
+)
+
+// classShares are the least shares of the classes. Control is small and Rescue bounded by what rescues are
+// admitted, so that both need none; the live stream keeps a part beside many rescues, a peer that asks for
+// repairs gets some while the stream runs, and what can wait does not wait for ever.
+var classShares = [numClasses]float64{Newest: 0.3, Repair: 0.1, Background: 0.05}
+
+// The host's uplink.
+const (
+	// uplinkInterval: shorter ones would measure how acknowledgements are batched.
+	uplinkInterval = 200 * time.Millisecond
+	// fullQueue: with that much delay something is full.
+	fullQueue = 5 * time.Millisecond
+	// uplinkHeadroom times the estimate lets it rise threefold in a second (BBR probes with as much).
+	uplinkHeadroom = 1.25
+	// uplinkMemory is how long the estimate bounds the rate after the last queue was seen.
+	uplinkMemory = 500 * time.Millisecond
 )

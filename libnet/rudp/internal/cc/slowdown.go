@@ -6,7 +6,8 @@ import "time"
 
 // slowdown drains the queue for a moment, so that the base delay can be measured again.
 type slowdown struct {
-	last   time.Duration // number of the last one, counted from the epoch
+	slot   time.Duration // number of the last interval that has begun, counted from the epoch
+	last   time.Duration // when the last one began
 	active bool
 	until  time.Duration
 	window float64
@@ -18,13 +19,27 @@ func (c *Controller) advance(now time.Duration) {
 		c.slow.active = false
 		c.hold = now + holdRounds*c.srtt
 	}
-	n := now / slowdownInterval
-	if n == c.slow.last {
+	slot := now / slowdownInterval
+	if slot == c.slow.slot {
 		return
 	}
-	c.slow.last = n
+	c.slow.slot = slot
 	c.validate()
-	if c.starting || c.dead || c.srtt == 0 || c.queue < minSlowdownQueue {
+	if now-c.slow.last >= joinGap {
+		c.slowDown(now)
+	}
+}
+
+// join slows down when another flow does.
+func (c *Controller) join(now time.Duration) {
+	dip := float64(c.round.delay) < joinDip*float64(c.queue) && c.round.samples >= roundSamples
+	if dip && now-c.slow.last >= joinGap && now >= c.hold {
+		c.slowDown(now)
+	}
+}
+
+func (c *Controller) slowDown(now time.Duration) {
+	if c.starting || c.dead || c.srtt == 0 || c.slow.active || c.queue < minSlowdownQueue {
 		return
 	}
 	if c.queue > heavyQueue*c.target() { // not ours to drain, or being drained
@@ -32,6 +47,7 @@ func (c *Controller) advance(now time.Duration) {
 	}
 	base := c.rttBase.least
 	own := c.window * float64(base) / float64(base+c.queue) // what the path holds without a queue
+	c.slow.last = now
 	c.slow.active = true
 	c.slow.window = max(slowdownDepth*own, float64(c.cfg.MinWindow))
 	// What is above the lower window takes its share of a round trip to come back.
