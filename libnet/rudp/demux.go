@@ -38,9 +38,11 @@ func (e *Endpoint) readLoop() {
 		}
 		now := time.Now()
 		for _, m := range batch[:n] {
-			e.counters.datagramsIn.Add(1)
-			e.counters.bytesIn.Add(uint64(len(m.Buf)))
-			r.handle(m.Buf, m.Addr, now)
+			for d := range m.Datagrams() {
+				e.counters.datagramsIn.Add(1)
+				e.counters.bytesIn.Add(uint64(len(d)))
+				r.handle(d, m.Addr, now)
+			}
 		}
 		for i, c := range r.touched {
 			c.endBatch(now)
