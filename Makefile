@@ -23,6 +23,10 @@ lint: ## Formatting, vet, staticcheck, import direction, generated files
 bench: ## Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-rudp
+bench-rudp: ## libnet/rudp beside quic-go, kcp-go, TLS and HTTP, about ten minutes; options by BENCH='-quick -only bulk'
+	go -C bench run . $(BENCH)
+
 .PHONY: cross
 cross: $(PLATFORMS:%=cross-%) cross-wasm ## Build for other platforms into dist/, and for js/wasm what browsers run
 
@@ -44,4 +48,4 @@ deps: ## Install the programs that tests need, or say which are missing
 
 .PHONY: help
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12
