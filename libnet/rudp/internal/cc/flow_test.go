@@ -18,6 +18,7 @@ type flow struct {
 	epoch    time.Duration // of this host's clock
 	jitter   time.Duration // of the way back
 	lastBack time.Duration
+	drift    float64 // by how much it runs fast
 	oneWay   bool
 	rate     float64 // of the application, bytes/s; 0: always has data
 	start    time.Duration
@@ -124,7 +125,7 @@ func (f *flow) receive(t *transmission) {
 		f.goodput += flowPayload
 		f.lastRecv = f.now
 	}
-	arrival := f.now + f.skew
+	arrival := f.now + f.skew + time.Duration(f.drift*float64(f.now-f.start))
 	back := f.delay
 	if f.jitter > 0 {
 		back += time.Duration(f.rand.Int64N(int64(f.jitter)))

@@ -111,7 +111,7 @@ const (
 	// joinDip: a queue that falls below this share of what it was is being drained by another flow, which is
 	// the moment to join in; joinGap is the least time since the last slowdown. Flows that share a queue come
 	// into step by this, as fireflies do.
-	joinDip = 0.85
+	joinDip = 0.9
 	joinGap = slowdownInterval / 2
 	// slowdownDepth is the share of the path's own capacity that stays in flight: the queue is empty, the
 	// path is not.
@@ -145,9 +145,10 @@ const (
 	maxBurst = 5 * time.Millisecond
 	// pacingSlack is the same for a session's own pacing.
 	pacingSlack = 2 * time.Millisecond
-	// turnTime is a session's turn, between minQuantum, a packet, and maxQuantum, a batch of one system call
-	// with segmentation offload.
+	// turnTime is a session's turn and roundTime that of all sessions of a class, as long as a turn is between
+	// minQuantum, a packet, and maxQuantum, a batch of one system call with segmentation offload.
 	turnTime   = 2 * time.Millisecond
+	roundTime  = 50 * time.Millisecond
 	minQuantum = 1232
 	maxQuantum = 64 << 10
 	// maxOwed quanta are remembered of a class that was not served: what it may then send in a row.

@@ -34,8 +34,9 @@ type Pacer struct {
 
 // class is a ring of the sessions that have something of one class and may send.
 type class struct {
-	head *Session // whose turn it is
-	owed float64  // bytes of its least share that other classes took
+	head     *Session // whose turn it is
+	sessions int
+	owed     float64 // bytes of its least share that other classes took
 }
 
 // Session is one session's place in a Pacer. The zero value is ready; it must not be copied while in use.

@@ -2,14 +2,15 @@
 
 package cc
 
+import "time"
+
 // Within a class sessions take turns by deficit round robin (Shreedhar and Varghese, SIGCOMM 1995): each turn
 // is worth a quantum, and what a large packet takes beyond it is missing the next time.
 
 // pick chooses the class: the first that others have kept from its least share, otherwise the first of all.
 func (p *Pacer) pick() (Class, bool) {
-	quantum := float64(p.quantum())
 	for c := range p.classes {
-		if p.classes[c].head != nil && p.classes[c].owed >= quantum {
+		if p.classes[c].head != nil && p.classes[c].owed >= float64(p.quantum(Class(c))) {
 			return Class(c), true
 		}
 	}
@@ -28,7 +29,7 @@ func (p *Pacer) grant(c Class) (*Session, Class, int) {
 		s := k.head
 		q := &s.queues[c]
 		if q.deficit <= 0 {
-			q.deficit += p.quantum()
+			q.deficit += p.quantum(c)
 		}
 		if q.deficit > 0 {
 			return s, c, min(q.demand, q.deficit)
@@ -37,26 +38,26 @@ func (p *Pacer) grant(c Class) (*Session, Class, int) {
 	}
 }
 
-// quantum is a turn's worth: what passes in turnTime, so that with many sessions each still sends batches when
-// the line is fast, and one packet when it is slow.
-func (p *Pacer) quantum() int {
+// quantum is a turn's worth: what passes in turnTime, or less where all the turns of a class would take longer
+// than roundTime, so that sessions send batches when the line is fast, and one packet when it is slow.
+func (p *Pacer) quantum(c Class) int {
 	rate := p.Rate()
 	if rate == 0 {
 		return maxQuantum
 	}
-	return min(max(int(rate*turnTime.Seconds()), minQuantum), maxQuantum)
+	turn := min(turnTime, roundTime/time.Duration(max(p.classes[c].sessions, 1)))
+	return min(max(int(rate*turn.Seconds()), minQuantum), maxQuantum)
 }
 
 // account keeps what the classes that wait are owed.
 func (p *Pacer) account(served Class, bytes int) {
-	limit := float64(maxOwed * p.quantum())
 	for c := range p.classes {
 		k := &p.classes[c]
 		switch {
 		case Class(c) == served:
 			k.owed = max(k.owed-float64(bytes), 0)
 		case k.head != nil:
-			k.owed = min(k.owed+classShares[c]*float64(bytes), limit)
+			k.owed = min(k.owed+classShares[c]*float64(bytes), float64(maxOwed*p.quantum(Class(c))))
 		}
 	}
 }
@@ -67,6 +68,7 @@ func (p *Pacer) enlist(s *Session, c Class) {
 	if q.next != nil {
 		return
 	}
+	p.classes[c].sessions++
 	head := p.classes[c].head
 	if head == nil {
 		p.classes[c].head = s
@@ -87,6 +89,7 @@ func (p *Pacer) leave(s *Session, c Class) {
 		return
 	}
 	k := &p.classes[c]
+	k.sessions--
 	if q.next == s {
 		k.head, k.owed = nil, 0
 	} else {

@@ -91,6 +91,7 @@ func (c *Controller) watchShift(now time.Duration, r round) {
 	if steady && s.low-c.rttBase.least > c.cfg.TargetFloor {
 		c.rttBase.forget()
 		c.oneWayBase.forget()
+		c.starting = true
 	}
 	s.reset(now)
 }
