@@ -3,11 +3,9 @@
 package udp
 
 import (
-	"net"
 	"net/netip"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"unsafe"
 
@@ -298,127 +296,6 @@ func TestSteadyStateAllocatesNothing(t *testing.T) {
 			}
 		}
 	}
-}
-
-func TestLinkLocalAddressesKeepTheirZone(t *testing.T) {
-	local := linkLocal(t)
-	if !local.IsValid() {
-		t.Log("no interface here has a link-local address; only the form of the address is tested")
-		return
-	}
-	a := listenConfig(t, "[::]:0", Config{})
-	b := listenConfig(t, netip.AddrPortFrom(local, 0).String(), Config{})
-	out, want := equalMessages(3, 100, netip.AddrPortFrom(local, b.LocalAddr().Port()))
-	if n, err := a.WriteBatch(out); n != 3 || err != nil {
-		t.Fatalf("WriteBatch = %d, %v", n, err)
-	}
-	got, from := readAll(t, b, 3)
-	if !slices.Equal(got, want) || from[0].Addr.Addr().Zone() != local.Zone() {
-		t.Fatalf("got %q from %v, want zone %s", got, from[0].Addr, local.Zone())
-	}
-}
-
-func linkLocal(t *testing.T) netip.Addr {
-	t.Helper()
-	interfaces, err := net.Interfaces()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, i := range interfaces {
-		addrs, _ := i.Addrs()
-		for _, a := range addrs {
-			p, err := netip.ParsePrefix(a.String())
-			if err == nil && p.Addr().Is6() && p.Addr().IsLinkLocalUnicast() && i.Flags&net.FlagUp != 0 {
-				return p.Addr().WithZone(i.Name)
-			}
-		}
-	}
-	return netip.Addr{}
-}
-
-func TestSockaddr(t *testing.T) {
-	for _, text := range []string{"192.0.2.1:7100", "[2001:db8::1]:65280", "[::ffff:192.0.2.1]:1"} {
-		to := netip.MustParseAddrPort(text)
-		for _, is6 := range []bool{false, true} {
-			var s sockaddr
-			n := s.set(to, is6)
-			if sends := is6 || to.Addr().Unmap().Is4(); sends != (n > 0) {
-				t.Errorf("%s, IPv6 %v: length %d", text, is6, n)
-			}
-			if n > 0 && s.addrPort(n, nil) != unmap(to) {
-				t.Errorf("%s, IPv6 %v: %v", text, is6, s.addrPort(n, nil))
-			}
-			if n > 0 && s.addrPort(n-1, nil).IsValid() {
-				t.Errorf("%s, IPv6 %v: a cut address is taken", text, is6)
-			}
-		}
-	}
-	s := sockaddr{unix.RawSockaddrInet6{Family: unix.AF_INET6, Scope_id: 1 << 30, Addr: netip.MustParseAddr("fe80::1").As16()}}
-	var zones zoneNames
-	if got := s.addrPort(unix.SizeofSockaddrInet6, &zones).Addr().Zone(); got != "1073741824" {
-		t.Errorf("zone %q of an unknown interface", got)
-	}
-	for i := range uint32(2 * maxZones) {
-		zones.name(1<<29 + i)
-	}
-	if len(zones) > maxZones {
-		t.Errorf("%d zones are remembered", len(zones))
-	}
-}
-
-func TestArenas(t *testing.T) {
-	p := &arenaPool{make: func() *arena { return newArena(1, 8, 8) }}
-	x, y := new(reader), new(reader)
-	a := p.take(x)
-	mustPanic(t, "release by another", func() { p.give(a, y) })
-	p.give(a, x)
-	mustPanic(t, "double release", func() { p.give(a, x) })
-	if p.take(y) != a {
-		t.Error("a free arena is not used again")
-	}
-	mustPanic(t, "release after it has a new owner", func() { p.give(a, x) })
-	for range 2 * maxIdleArenas {
-		defer func(a *arena) {
-			p.give(a, x)
-			if len(p.free) > maxIdleArenas {
-				t.Errorf("%d free arenas", len(p.free))
-			}
-		}(p.take(x))
-	}
-}
-
-func TestIdleSocketsHoldNoArena(t *testing.T) {
-	s := listenConfig(t, "127.0.0.1:0", Config{})
-	r := s.batch.(*mmsg).reader
-	polled := make(chan bool)
-	try := r.poll
-	r.poll = func(fd uintptr) bool {
-		over := try(fd)
-		polled <- r.arena != nil
-		return over
-	}
-	var running sync.WaitGroup
-	running.Go(func() { s.ReadBatch(make([]Message, 1)) })
-	if <-polled {
-		t.Error("an arena is held by a reader that waits")
-	}
-	if _, err := s.WriteBatch([]Message{{Buf: []byte("x"), Addr: s.LocalAddr()}}); err != nil {
-		t.Fatal(err)
-	}
-	if !<-polled {
-		t.Error("the datagram's arena was released before it was read")
-	}
-	running.Wait()
-}
-
-func mustPanic(t *testing.T, what string, f func()) {
-	t.Helper()
-	defer func() {
-		if recover() == nil {
-			t.Errorf("%s: no panic", what)
-		}
-	}()
-	f()
 }
 
 func TestProbe(t *testing.T) {
