@@ -21,19 +21,19 @@ type arena struct {
 	controls []control
 }
 
-// newArena makes n buffers of size bytes, stride bytes apart.
-func newArena(n, size, stride int) *arena {
+// newArena makes n buffers of size bytes.
+func newArena(n, size int) *arena {
 	a := &arena{
 		headers:  make([]unix.Mmsghdr, n),
 		used:     n,
 		size:     size,
-		space:    make([]byte, n*stride),
+		space:    make([]byte, n*size),
 		iovecs:   make([]unix.Iovec, n),
 		names:    make([]sockaddr, n),
 		controls: make([]control, n),
 	}
 	for i := range a.headers {
-		a.iovecs[i].Base = &a.space[i*stride]
+		a.iovecs[i].Base = &a.space[i*size]
 		a.iovecs[i].SetLen(size)
 		h := &a.headers[i].Hdr
 		h.Iov = &a.iovecs[i]
@@ -78,8 +78,8 @@ type arenaPool struct {
 }
 
 var (
-	plainArenas  = &arenaPool{make: func() *arena { return newArena(maxBatch, MaxDatagram, MaxDatagram) }}
-	mergedArenas = &arenaPool{make: func() *arena { return newArena(groBatch, groBuffer, groStride) }}
+	plainArenas  = &arenaPool{make: func() *arena { return newArena(maxBatch, MaxDatagram) }}
+	mergedArenas = &arenaPool{make: func() *arena { return newArena(groBatch, groBuffer) }}
 )
 
 func (p *arenaPool) take(owner *reader) *arena {

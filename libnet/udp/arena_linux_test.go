@@ -8,7 +8,7 @@ import (
 )
 
 func TestArenas(t *testing.T) {
-	p := &arenaPool{make: func() *arena { return newArena(1, 8, 8) }}
+	p := &arenaPool{make: func() *arena { return newArena(1, 8) }}
 	x, y := new(reader), new(reader)
 	a := p.take(x)
 	mustPanic(t, "release by another", func() { p.give(a, y) })

@@ -17,25 +17,29 @@ func BenchmarkBatch(b *testing.B) {
 	tests := []struct {
 		name     string
 		from, to Config
+		gap      int // bytes between the buffers of a batch
 	}{
-		{"plain", Config{NoBatch: true}, Config{NoBatch: true}},
-		{"mmsg", Config{NoOffload: true}, Config{NoOffload: true}},
-		{"GSO", Config{}, Config{NoOffload: true}},
-		{"GSO+GRO", Config{}, Config{}},
+		{"plain", Config{NoBatch: true}, Config{NoBatch: true}, 16},
+		{"mmsg", Config{NoOffload: true}, Config{NoOffload: true}, 16},
+		{"GSO", Config{}, Config{NoOffload: true}, 16},
+		{"GSO+GRO", Config{}, Config{}, 16},
+		{"GSO+GRO adjacent", Config{}, Config{}, 0},
 	}
 	for _, size := range []int{200, 1232} {
 		for _, tt := range tests {
 			b.Run(fmt.Sprintf("%s/%d", tt.name, size), func(b *testing.B) {
-				benchmarkBatch(b, listenConfig(b, "127.0.0.1:0", tt.from), listenConfig(b, "127.0.0.1:0", tt.to), size)
+				src, dst := listenConfig(b, "127.0.0.1:0", tt.from), listenConfig(b, "127.0.0.1:0", tt.to)
+				benchmarkBatch(b, src, dst, size, tt.gap)
 			})
 		}
 	}
 }
 
-func benchmarkBatch(b *testing.B, src, dst *Socket, size int) {
+func benchmarkBatch(b *testing.B, src, dst *Socket, size, gap int) {
 	out := make([]Message, maxBatch)
+	space := make([]byte, len(out)*(size+gap))
 	for i := range out {
-		out[i] = Message{Buf: make([]byte, size), Addr: dst.LocalAddr()}
+		out[i] = Message{Buf: space[i*(size+gap):][:size], Addr: dst.LocalAddr()}
 	}
 	in := make([]Message, maxBatch)
 	b.SetBytes(int64(len(out) * size))

@@ -29,7 +29,7 @@ func inject(s *Socket, refuse func(h *unix.Mmsghdr) unix.Errno) *fakeSend {
 func (f *fakeSend) send(fd uintptr, hs []unix.Mmsghdr) (int, unix.Errno) {
 	n := 0
 	for ; n < len(hs); n++ {
-		if hs[n].Hdr.Iovlen > 1 {
+		if hs[n].Hdr.Controllen > 0 {
 			f.merged++
 		}
 		errno := f.refuse(&hs[n])
@@ -47,7 +47,7 @@ func (f *fakeSend) send(fd uintptr, hs []unix.Mmsghdr) (int, unix.Errno) {
 
 func refuseMerged(errno unix.Errno) func(*unix.Mmsghdr) unix.Errno {
 	return func(h *unix.Mmsghdr) unix.Errno {
-		if h.Hdr.Iovlen > 1 {
+		if h.Hdr.Controllen > 0 {
 			return errno
 		}
 		return 0
@@ -98,6 +98,28 @@ func TestEqualDatagramsTravelMerged(t *testing.T) {
 		if sb.MergedIn != 40 || sb.Reads != 1 || sb.DatagramsIn != 40 {
 			t.Errorf("receiver's stats: %+v", sb)
 		}
+	}
+}
+
+func TestNeighboursInMemoryShareAVector(t *testing.T) {
+	a, b := listenConfig(t, "127.0.0.1:0", Config{}), listenConfig(t, "127.0.0.1:0", Config{})
+	wantOffload(t, a)
+	vectors := 0
+	inject(a, func(h *unix.Mmsghdr) unix.Errno { vectors += int(h.Hdr.Iovlen); return 0 })
+	space := []byte("aaabbbcccdddee-fffggg")
+	var out []Message
+	for _, r := range [][2]int{{0, 3}, {3, 6}, {6, 9}, {15, 18}, {18, 21}, {9, 12}, {12, 14}} {
+		out = append(out, Message{Buf: space[r[0]:r[1]], Addr: b.LocalAddr()})
+	}
+	if n, err := a.WriteBatch(out); n != len(out) || err != nil {
+		t.Fatalf("WriteBatch = %d, %v", n, err)
+	}
+	want := []string{"aaa", "bbb", "ccc", "fff", "ggg", "ddd", "ee"}
+	if got := first(readAll(t, b, len(want))); !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if s := a.Stats(); s.Writes != 1 || vectors != 3 {
+		t.Errorf("%d writes of %d vectors, want 1 of 3", s.Writes, vectors)
 	}
 }
 

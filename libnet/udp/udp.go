@@ -162,7 +162,8 @@ func (s *Socket) ReadBatch(ms []Message) (int, error) {
 // first message it refused; the messages after it have been tried all the same, unless the socket is closed.
 //
 // Consecutive messages of equal size to one destination, the last of which may be shorter, are merged into
-// one send where the system can. Messages to one destination keep their order.
+// one send where the system can, which costs least when their buffers follow one another in memory. Messages
+// to one destination keep their order.
 func (s *Socket) WriteBatch(ms []Message) (int, error) {
 	if len(ms) == 0 {
 		return 0, nil
