@@ -70,7 +70,6 @@ type link struct {
 	loss  float64
 	dead  bool
 
-	free    time.Duration // when the wire has sent all that waits
 	waiting []packetInLink
 	queued  int
 	dropped int
