@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"p2plive/bench/internal/suite"
+	"p2plive/bench/internal/transport"
 )
 
 func main() {
@@ -45,7 +46,7 @@ const (
 
 type options struct {
 	quick, json, markdown bool
-	only                  string
+	only, with            string
 	rounds                int
 	limit                 time.Duration
 }
@@ -63,7 +64,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	s.Report.Command = strings.Join(append([]string{"make bench-rudp"}, command(args)...), " ")
 	ctx, cancel := context.WithTimeoutCause(ctx, o.limit, fmt.Errorf("not done after %v: raise -limit", o.limit))
 	defer cancel()
-	err = s.Run(ctx, o.names())
+	err = s.Run(ctx, list(o.only))
 	s.Progress.Done()
 	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
@@ -84,6 +85,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.BoolVar(&o.json, "json", false, "print one JSON object, with every round")
 	f.BoolVar(&o.markdown, "markdown", false, "print the tables for docs/performance.md")
 	f.StringVar(&o.only, "only", "", "run only these, with commas between: "+strings.Join(suite.Names(), ", "))
+	f.StringVar(&o.with, "with", "", "measure only these transports: "+strings.Join(transport.Names(), ", "))
 	f.IntVar(&o.rounds, "rounds", 0, "rounds of each benchmark (default 5, with -quick 2)")
 	f.DurationVar(&o.limit, "limit", limit, "give up after this time")
 	if err := f.Parse(args); err != nil {
@@ -95,23 +97,28 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if o.rounds < 0 {
 		return o, errors.New("-rounds must not be negative")
 	}
-	for _, name := range o.names() {
-		if !slices.Contains(suite.Names(), name) {
-			return o, fmt.Errorf("-only: no benchmark %q, there are %s", name, strings.Join(suite.Names(), ", "))
-		}
-	}
-	return o, nil
+	return o, errors.Join(known("-only", o.only, suite.Names()), known("-with", o.with, transport.Names()))
 }
 
-func (o options) names() []string {
-	if o.only == "" {
+// known checks a list that is given with commas between.
+func known(option, given string, names []string) error {
+	for _, name := range list(given) {
+		if !slices.Contains(names, name) {
+			return fmt.Errorf("%s: no %q, there are %s", option, name, strings.Join(names, ", "))
+		}
+	}
+	return nil
+}
+
+func list(given string) []string {
+	if given == "" {
 		return nil
 	}
-	return strings.Split(o.only, ",")
+	return strings.Split(given, ",")
 }
 
 func (o options) suite(stderr io.Writer) *suite.Suite {
-	s := &suite.Suite{Scale: suite.Full()}
+	s := &suite.Suite{Scale: suite.Full(), Only: list(o.with)}
 	s.Progress = suite.Progress{W: stderr, Live: terminal(stderr), About: aboutFull}
 	if o.quick {
 		s.Scale, s.Progress.About = suite.Quick(), aboutQuick

@@ -21,7 +21,7 @@ func TestMain(m *testing.M) {
 }
 
 func TestUsage(t *testing.T) {
-	for _, args := range [][]string{{"-only", "nothing"}, {"-rounds", "-1"}, {"extra"}, {"-wrong"}} {
+	for _, args := range [][]string{{"-only", "nothing"}, {"-with", "rudp,nothing"}, {"-rounds", "-1"}, {"extra"}, {"-wrong"}} {
 		if code := run(t.Context(), args, t.Output(), t.Output()); code != exitUsage {
 			t.Errorf("%q gives exit code %d, want %d", args, code, exitUsage)
 		}

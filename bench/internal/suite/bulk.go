@@ -14,7 +14,7 @@ import (
 // bulk sends on one session as fast as it goes, and counts what both processes spend on it.
 func (s *Suite) bulk(ctx context.Context) error {
 	for round := range s.Scale.Rounds {
-		for _, name := range []string{report.Ours, quic, kcp, tls} {
+		for _, name := range s.transports(report.Ours, quic, kcp, tls) {
 			s.Progress.step("bulk, round %d of %d: %s", round+1, s.Scale.Rounds, name)
 			if err := s.bulkRound(ctx, name); err != nil {
 				return fmt.Errorf("%s: %w", name, err)

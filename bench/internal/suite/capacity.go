@@ -22,9 +22,9 @@ const (
 	sessionMessage = 8 << 10
 	// overload is how many times the capacity is offered after a ramp.
 	overload = 1.3
-	// approach is where a fine ramp begins, of the capacity that the coarse one found, and how far
-	// the next attempt goes back when that is too much.
-	approach = 0.8
+	// approach is where a fine ramp begins, of the capacity that the one before found, and how far the next
+	// attempt goes back when that is too much.
+	approach = 0.85
 	// attempts at a fine ramp.
 	attempts = 4
 )
@@ -34,7 +34,7 @@ var errTooMany = errors.New("the first step was too much")
 // capacity looks how many sessions one core can send to until delays grow, then how much it still delivers
 // to more than that.
 func (s *Suite) capacity(ctx context.Context) error {
-	names := []string{report.Ours, kcp, quic, http}
+	names := s.transports(report.Ours, kcp, quic, http)
 	known := make(map[string]int)
 	for _, name := range names {
 		s.Progress.step("capacity: %s", name)
@@ -51,24 +51,26 @@ func (s *Suite) capacity(ctx context.Context) error {
 	for round := range s.Scale.Rounds {
 		for _, name := range names {
 			s.Progress.step("capacity, round %d of %d: %s from %d sessions", round+1, s.Scale.Rounds, name, known[name])
-			if err := s.fineRamp(ctx, name, known[name]); err != nil {
+			n, err := s.fineRamp(ctx, name, known[name])
+			if err != nil {
 				return fmt.Errorf("%s: %w", name, err)
 			}
+			known[name] = n
 		}
 	}
 	return nil
 }
 
-func (s *Suite) fineRamp(ctx context.Context, name string, known int) error {
+func (s *Suite) fineRamp(ctx context.Context, name string, known int) (int, error) {
 	from := float64(known)
 	for range attempts {
 		from *= approach
-		_, err := s.ramp(ctx, name, max(1, int(from)), s.Scale.RampFine, true)
+		n, err := s.ramp(ctx, name, max(1, int(from)), s.Scale.RampFine, true)
 		if !errors.Is(err, errTooMany) {
-			return err
+			return n, err
 		}
 	}
-	return errTooMany
+	return 0, errTooMany
 }
 
 // ramp adds sessions by a factor until they are too many, and gives the last number that was not. With keep

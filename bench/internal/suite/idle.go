@@ -12,7 +12,7 @@ import (
 // idle counts what sessions without traffic cost their host. Each has carried a message before.
 func (s *Suite) idle(ctx context.Context) error {
 	for round := range s.Scale.Rounds {
-		for _, name := range []string{report.Ours, kcp, quic} {
+		for _, name := range s.transports(report.Ours, kcp, quic) {
 			s.Progress.step("idle, round %d of %d: %s", round+1, s.Scale.Rounds, name)
 			if err := s.idleRound(ctx, name); err != nil {
 				return fmt.Errorf("%s: %w", name, err)

@@ -16,6 +16,7 @@ import (
 // Suite runs benchmarks.
 type Suite struct {
 	Scale    Scale
+	Only     []string // transports; empty: all
 	Progress Progress
 	Report   report.Report
 }
@@ -96,6 +97,14 @@ var goals = []report.Goal{
 	{Figure: figureIdleMemory, Must: new(64.0), Moonshot: new(20.0)},
 	{Figure: figureIdleRoutes, Must: new(0.0)},
 	{Figure: figureFlood, Must: new(0.80), Moonshot: new(0.95), More: true},
+}
+
+// transports are those of a benchmark's that are to be measured, in the order of its rounds.
+func (s *Suite) transports(all ...string) []string {
+	if len(s.Only) == 0 {
+		return all
+	}
+	return slices.DeleteFunc(all, func(name string) bool { return !slices.Contains(s.Only, name) })
 }
 
 // pause waits; measuring is the one thing here that takes a time by itself.

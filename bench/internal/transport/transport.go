@@ -60,6 +60,15 @@ func Named(name string) (Transport, error) {
 	return all[i], nil
 }
 
+// Names are all transports.
+func Names() []string {
+	var names []string
+	for _, t := range all {
+		names = append(names, t.Name())
+	}
+	return names
+}
+
 // stream makes a Session of a byte stream: all messages have the size that the receiver asks for.
 type stream struct {
 	io.ReadWriter
