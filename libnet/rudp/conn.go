@@ -9,12 +9,16 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"p2plive/libnet/rudp/internal/arq"
+	"p2plive/libnet/rudp/internal/cc"
 )
 
 // Message is one message with the channel it came by. Data is the caller's to keep.
 type Message struct {
 	Channel ChannelID
 	Data    []byte
+	Skipped int // messages that the peer dropped at their deadline since the one before on this channel
 }
 
 // Conn is a session with one peer. Its methods may be called from any goroutine.
@@ -55,9 +59,13 @@ type Conn struct {
 	retryWait time.Duration
 	farewell  farewell
 	out       packer
-	window    window
+	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
+	congest   cc.Controller
+	rtt       arq.Estimator // shared by the channels
+	heard     arq.Feedback  // in the present batch
 	channels  map[ChannelID]*Channel
-	active    []*Channel // those whose core must be polled
+	active    []*Channel // those whose core has something to do
+	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
 	stats     ConnStats
 }
@@ -82,7 +90,7 @@ type farewell struct {
 }
 
 func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn {
-	return &Conn{
+	c := &Conn{
 		ep:        e,
 		peer:      peer,
 		addr:      addr,
@@ -92,9 +100,10 @@ func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn
 		done:      make(chan struct{}),
 		readable:  make(chan struct{}, 1),
 		timer:     timerSlot{index: -1},
-		window:    newWindow(now),
 		channels:  make(map[ChannelID]*Channel),
 	}
+	c.congest = cc.New(e.cfg.congestion(), c.at(now))
+	return c
 }
 
 // Peer is the id that the peer has proved to hold.
@@ -123,13 +132,19 @@ func (c *Conn) Stats() ConnStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.RTT, s.MinRTT = c.window.srtt, c.window.minRTT()
-	s.Window, s.InFlight = c.window.segments(), c.inFlight()
+	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
+	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
 	for _, ch := range c.channels {
-		if ch.core != nil {
-			s.SendQueue += ch.core.WaitSnd()
+		if ch.core == nil {
+			continue
 		}
+		a := ch.core.Stats()
+		s.SendQueue += ch.core.Waiting()
+		s.InFlight += ch.core.InFlight()
+		s.Timeouts += a.Timeouts
+		s.Expired += a.Expired
+		s.Skipped += a.Skipped
 	}
 	return s
 }
@@ -184,7 +199,7 @@ func (c *Conn) nextMessage() (Message, bool) {
 		if ch.claimed {
 			continue
 		}
-		data, ok := ch.take()
+		data, skipped, ok := ch.take()
 		if !ok {
 			continue
 		}
@@ -192,7 +207,7 @@ func (c *Conn) nextMessage() (Message, bool) {
 		if len(c.ready) > 0 {
 			signal(c.readable) // for another Recv that waits
 		}
-		return Message{Channel: ch.id, Data: data}, true
+		return Message{Channel: ch.id, Data: data, Skipped: skipped}, true
 	}
 	c.ready = nil
 	return Message{}, false
@@ -261,7 +276,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	c.retryWait = handshakeRetry
 	c.retryAt = now.Add(c.retryWait)
 	c.ping(now)
-	c.flush()
+	c.writeOut()
 	c.wake(c.retryAt)
 	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
 	return nil

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/xtaci/kcp-go/v5"
+	"p2plive/libnet/rudp/internal/arq"
 )
 
 // receive takes a data datagram for this session. It tells whether endBatch must follow.
@@ -72,7 +72,9 @@ func (c *Conn) takeFrames(b []byte, now time.Time) {
 		b = rest
 		switch f.kind {
 		case frameSegments:
-			c.takeSegments(f.channel, f.body, now)
+			if c.takeSegments(f.channel, f.body, now); c.state != stateOpen {
+				return
+			}
 		case framePing:
 			if !answered { // one datagram gets one pong: no multiplying
 				answered = true
@@ -81,7 +83,7 @@ func (c *Conn) takeFrames(b []byte, now time.Time) {
 		case framePong:
 			rtt := now.Sub(c.ep.start) - time.Duration(f.token)
 			if rtt > 0 && rtt < c.ep.cfg.IdleTimeout {
-				c.window.onRTT(rtt, now)
+				c.measured(rtt, now)
 			}
 		case frameClose:
 			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
@@ -90,24 +92,27 @@ func (c *Conn) takeFrames(b []byte, now time.Time) {
 	}
 }
 
-// takeSegments feeds checked KCP segments to their channel's core, which answers at once with
-// acknowledgements, and with new data where they make room for it.
+// takeSegments feeds segments to their channel's core. What they cause waits for endBatch.
 func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 	ch := c.channel(id)
 	if ch == nil {
 		c.ep.counters.malformed.Add(1) // the peer uses more channels than there are
 		return
 	}
-	queued := ch.core.WaitSnd()
-	ch.core.Input(b, kcp.IKCP_PACKET_REGULAR, true)
-	ch.observe(b)
-	if ch.tell {
-		ch.activate(now)
+	f, err := ch.core.Input(c.ticks(now), b)
+	if err != nil {
+		c.ep.counters.malformed.Add(1)
 	}
-	if ch.core.WaitSnd() < queued {
-		signal(ch.writable)
+	if ch.core.Violated() {
+		c.endHere(&CloseError{Code: CodeProtocol, Reason: "contradicting fragments"}, CodeProtocol, "contradicting fragments")
+		return
 	}
-	ch.markReady()
+	c.hear(f)
+	c.activate(ch)
+	if !ch.fed {
+		ch.fed = true
+		c.fed = append(c.fed, ch)
+	}
 }
 
 // endBatch follows the last datagram of a batch: what it caused leaves together.
@@ -115,11 +120,23 @@ func (c *Conn) endBatch(now time.Time) {
 	c.touched = false
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != stateOpen {
-		return
+	if c.state == stateOpen {
+		c.judge(now)
+		c.flush(now)
 	}
-	c.adjust(now)
-	c.flush()
+	for i, ch := range c.fed {
+		ch.fed, c.fed[i] = false, nil
+		ch.markReady()
+		ch.markWritable()
+	}
+	c.fed = c.fed[:0]
+}
+
+// measured takes a round trip that a pong has measured.
+func (c *Conn) measured(rtt time.Duration, now time.Time) {
+	micros := max(arq.Time(rtt/time.Microsecond), 1)
+	c.rtt.Sample(micros, c.ticks(now))
+	c.hear(arq.Feedback{RTT: micros})
 }
 
 // ping asks the peer for a sign of life that measures the round trip.
@@ -132,21 +149,5 @@ func (c *Conn) ping(now time.Time) {
 func (c *Conn) sendFarewell() {
 	n := closeHeaderLen + len(c.farewell.reason)
 	appendClose(c.out.reserve(c, n)[:0], c.farewell.code, c.farewell.reason)
-	c.flush()
-}
-
-// observe reads from the segments what the core does not tell: how far the peer acknowledges, its window,
-// and whether it asks for ours.
-func (ch *Channel) observe(b []byte) {
-	for len(b) >= kcpHeaderLen {
-		s := parseSegment(b)
-		if int32(s.una-ch.acked) > 0 && int32(s.una-ch.sent) <= 0 {
-			ch.acked = s.una
-		}
-		ch.peerWindow = int(s.window)
-		if s.cmd == kcp.IKCP_CMD_WASK {
-			ch.tell = true
-		}
-		b = b[kcpHeaderLen+int(s.length):]
-	}
+	c.writeOut()
 }

@@ -68,71 +68,24 @@ func (c *Conn) tick(now time.Time) time.Time {
 		askAt = now.Add(c.ep.cfg.KeepAlive)
 	}
 	next = earlier(next, askAt)
-	if at := c.poll(now); !at.IsZero() {
-		next = earlier(next, at)
-	}
-	c.flush()
-	return next
-}
-
-// poll lets the cores of active channels send and repeat what is due, and gives the time of the next poll;
-// zero when no channel is active.
-func (c *Conn) poll(now time.Time) (next time.Time) {
-	c.adjust(now)
-	kept := c.active[:0]
-	for _, ch := range c.active {
-		if !now.Before(ch.pollAt()) {
-			ch.update()
-		}
-		if !ch.busy() {
-			ch.active = false
-			continue
-		}
-		kept = append(kept, ch)
-		if at := ch.pollAt(); next.IsZero() || at.Before(next) {
-			next = at
-		}
-	}
-	if len(kept) < len(c.active) {
-		clear(c.active[len(kept):])
-		c.active = kept
-		c.share()
+	c.wakeAt = time.Time{} // so that flush sets it anew
+	c.poll(now)
+	c.flush(now)
+	c.trim()
+	if !c.wakeAt.IsZero() {
+		next = earlier(next, c.wakeAt)
 	}
 	return next
 }
 
-// adjust lets the window decide, and keeps it supplied with round trips while data is in flight.
-func (c *Conn) adjust(now time.Time) {
-	inFlight := c.inFlight()
-	if c.window.update(inFlight, now) {
-		c.share()
+// trim frees what idle channels hold. Only sessions whose timer comes rarely are idle.
+func (c *Conn) trim() {
+	if len(c.active) > 0 {
+		return
 	}
-	if inFlight > 0 && now.Sub(c.lastPing) >= max(c.window.srtt/2, pingInterval) {
-		c.ping(now)
-	}
-}
-
-// share deals the window to the channels that have something to send and a peer that takes it.
-func (c *Conn) share() {
-	sum := 0
-	for _, ch := range c.active {
-		if ch.peerWindow > 0 {
-			sum += ch.level.weight()
-		}
-	}
-	for _, ch := range c.active {
-		part := c.window.segments() * ch.level.weight() / max(sum, 1)
-		ch.core.WndSize(max(part, minShare), 0)
-	}
-}
-
-// inFlight counts the segments sent and not acknowledged.
-func (c *Conn) inFlight() int {
-	n := 0
 	for _, ch := range c.channels {
-		n += int(ch.sent - ch.acked)
+		ch.core.Trim()
 	}
-	return n
 }
 
 func earlier(a, b time.Time) time.Time {

@@ -24,8 +24,9 @@ type Endpoint struct {
 	id       PeerID
 	log      *slog.Logger
 	sock     *udp.Socket
-	start    time.Time // pings carry times since then
-	buffers  sync.Pool // of *[MaxDatagram]byte, owned by a session's batch until it is written
+	start    time.Time     // pings carry times since then
+	epoch    time.Duration // start since the Unix epoch
+	flights  sync.Pool     // of *flight, each owned by a session's packer until it is written
 	counters endpointCounters
 	timers   timerQueue
 	accept   chan *Conn
@@ -54,13 +55,15 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		pc.Close()
 		return nil, fmt.Errorf("rudp: %w", err)
 	}
+	now := time.Now()
 	e := &Endpoint{
 		cfg:         cfg,
 		id:          cfg.Identity.ID(),
 		log:         cfg.Logger,
 		sock:        sock,
-		start:       time.Now(),
-		buffers:     sync.Pool{New: func() any { return new([MaxDatagram]byte) }},
+		start:       now,
+		epoch:       time.Duration(now.UnixNano()),
+		flights:     sync.Pool{New: func() any { return new(flight) }},
 		timers:      timerQueue{wake: make(chan struct{}, 1)},
 		accept:      make(chan *Conn, cfg.AcceptBacklog),
 		inbound:     make(chan *inbound, maxInbound),

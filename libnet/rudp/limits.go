@@ -2,7 +2,11 @@
 
 package rudp
 
-import "time"
+import (
+	"time"
+
+	"p2plive/libnet/rudp/internal/arq"
+)
 
 // Sizes on the wire, in bytes.
 const (
@@ -12,15 +16,12 @@ const (
 
 	// maxFrames is the room for frames in a datagram.
 	maxFrames = MaxDatagram - dataHeaderLen - tagLen
-	// kcpMTU is the room for one channel's KCP segments.
-	kcpMTU = maxFrames - segmentsHeaderLen
 	// segmentPayload is the message bytes in one full KCP segment.
-	segmentPayload = kcpMTU - kcpHeaderLen
+	segmentPayload = maxFrames - segmentsHeaderLen - arq.HeaderLen
 
 	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes 56 KCP
 	// fragments (KCP's own limit is 255), and stays far below the smallest receive window.
-	MaxMessage   = 64 << 10
-	maxFragments = (MaxMessage + segmentPayload - 1) / segmentPayload
+	MaxMessage = 64 << 10
 
 	// MaxReason bounds the reason in a close datagram: one line of text, not a channel.
 	MaxReason = 256
@@ -94,23 +95,19 @@ const (
 	defaultRecvQueue = 512 << 10
 	// minQueue: a message must fit while another one is still being read or acknowledged.
 	minQueue = 2 * MaxMessage
-	// maxRecvQueue: the window field of a KCP segment has 16 bits, and the core scans the window.
+	// maxRecvQueue: the window field of a KCP segment has 16 bits.
 	maxRecvQueue = 8 << 20
 )
 
 // The pump.
 const (
-	// flushInterval is the shortest the KCP core has: it flushes at once when the last flush was longer
-	// ago, otherwise by then.
-	flushInterval = 10 * time.Millisecond
-	// repeatInterval is how often a channel that only waits for acknowledgements looks for timeouts. Each look
-	// is a flush, and keeps a new message waiting for up to flushInterval.
-	repeatInterval = 25 * time.Millisecond
-	// pingInterval is the least time between two measurements of the round trip while data flows: 18 bytes
-	// each, under 0.1% at 1 Mbit/s.
-	pingInterval = 20 * time.Millisecond
-	// minShare lets every channel of a session move, however many there are.
-	minShare = 4
+	// maxPadding is what is added to a datagram for its neighbours' size. It is less than what the channel's
+	// core begins a message in, so that only the ends of messages are padded: 4% at most.
+	maxPadding = 96
+	// initialWindow lets the first messages go without a round trip of probing: two pieces of 16 KiB.
+	initialWindow = 32 * MaxDatagram
+	// quantum is what a channel sends in its turn: about one message's worth of datagrams.
+	quantum = 8 << 10
 	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.
 	readBatch  = 64
 	writeBatch = 64

@@ -69,8 +69,11 @@ type ConnStats struct {
 
 	SegmentsOut uint64 // KCP data segments sent, first time or again
 	Retransmits uint64 // of them, sent again
-	InFlight    int    // segments sent and not acknowledged
-	Window      int    // segments that may be in flight
+	InFlight    int    // segments sent and neither acknowledged nor lost
+	Window      int    // full segments that may be in flight
 	SendQueue   int    // segments queued or in flight, over all channels
+	Timeouts    uint64 // times that all acknowledgements stayed away
+	Expired     uint64 // messages dropped at their deadline before they were sent
+	Skipped     uint64 // messages that the peer dropped so
 	Channels    int
 }

@@ -77,7 +77,7 @@ func (c *Core) takeAck(now Time, h Header, bitmap []byte, f *Feedback) {
 	sentAt := now - Time(uint32(now)-h.Ts)
 	if rtt := now - sentAt; rtt <= maxRTT && sentAt > 0 {
 		f.RTT = rtt
-		c.rtt.sample(rtt, now)
+		c.rtt.Sample(rtt, now)
 		c.takeTime(sentAt, h.Sn, f)
 	}
 	if c.win.has(h.Sn) {
@@ -227,5 +227,5 @@ func (c *Core) reorderWindow() Time {
 	if !c.reorder.seen && c.sacked >= dupThresh {
 		return 0
 	}
-	return min(c.reorder.wide*c.rtt.least()/4, c.rtt.smoothed)
+	return min(c.reorder.wide*c.rtt.Least()/4, c.rtt.smoothed)
 }

@@ -36,6 +36,8 @@ type Config struct {
 	// Extended uses what other implementations of KCP do not know: acknowledgements with bitmaps and
 	// markers of skipped messages. The peer must be a Core with it, too.
 	Extended bool
+	// RTT is shared with the other conversations of the path; nil: the Core has its own.
+	RTT *Estimator
 }
 
 // Core is one conversation. It is not safe for concurrent use.
@@ -64,7 +66,7 @@ type Core struct {
 	ask      bool
 
 	// Losses and timeouts.
-	rtt      estimator
+	rtt      *Estimator
 	rackTime Time // of the transmission that is the newest to have arrived
 	rackSn   uint32
 	lastTime Time // the same before the current Input
@@ -110,6 +112,10 @@ func New(cfg Config) *Core {
 	if cfg.PeerWindow == 0 {
 		c.cfg.PeerWindow = defaultPeerWindow
 	}
+	c.rtt = cfg.RTT
+	if c.rtt == nil {
+		c.rtt = new(Estimator)
+	}
 	c.edge = uint32(c.cfg.PeerWindow)
 	c.reorder.wide = 1
 	c.in.announced = cfg.RecvWindow
@@ -121,6 +127,9 @@ func (c *Core) SetLevel(l Level) { c.level = l }
 
 // Stats gives the counters.
 func (c *Core) Stats() Stats { return c.stats }
+
+// Violated tells whether the peer has sent what no sender sends.
+func (c *Core) Violated() bool { return c.stats.Violations > 0 }
 
 // InFlight counts segments that have been sent and are neither acknowledged nor lost.
 func (c *Core) InFlight() int { return c.flight.n }
@@ -134,9 +143,6 @@ func (c *Core) Unsent() int { return c.queued }
 // Waiting counts the segments that are not acknowledged, sent or not.
 func (c *Core) Waiting() int { return int(c.win.nxt-c.win.una) + c.segments }
 
-// RTT gives the smoothed and the least round trip; zero before the first measurement.
-func (c *Core) RTT() (smoothed, least Time) { return c.rtt.smoothed, c.rtt.least() }
-
 // Idle tells whether nothing is queued, in flight or to be told.
 func (c *Core) Idle() bool {
 	return c.queue.n == 0 && c.skipped == 0 && c.win.una == c.win.nxt && !c.Telling()
@@ -144,7 +150,7 @@ func (c *Core) Idle() bool {
 
 // Trim frees the memory of an idle conversation.
 func (c *Core) Trim() {
-	if c.Idle() && len(c.win.ring) > smallRing {
+	if c.win.una == c.win.nxt && len(c.win.ring) > smallRing {
 		c.win.ring = nil
 	}
 	c.queue.trim()
@@ -163,5 +169,5 @@ func (c *Core) Release() {
 		}
 	}
 	c.in.release()
-	*c = Core{cfg: c.cfg}
+	*c = *New(c.cfg)
 }

@@ -12,7 +12,7 @@ const (
 	maxFragments = 256
 	// minFragment keeps a message from starting in the rest of a datagram that takes hardly more than the
 	// 24 bytes of its header.
-	minFragment = 256
+	minFragment = 64
 	// clockLen is the receiver's clock before the bitmap.
 	clockLen = 4
 	// maxBitmap bounds the bitmap of an acknowledgement: 1024 segments. What is beyond it is acknowledged

@@ -54,7 +54,9 @@ func (o *own) input(now Time, b []byte) {
 }
 
 func (o *own) flush(now Time, emit func([]byte)) {
-	o.OnTimer(now)
+	if at := o.Deadline(); at != 0 && at <= now {
+		o.OnTimer(now)
+	}
 	for o.Telling() {
 		emit(o.AppendControl(o.buf[:0], len(o.buf)))
 	}

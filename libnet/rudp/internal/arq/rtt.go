@@ -2,15 +2,16 @@
 
 package arq
 
-// estimator keeps the round trip's mean and variation (RFC 6298) and its minimum.
-type estimator struct {
+// Estimator keeps the round trip's mean and variation (RFC 6298) and its minimum. Conversations on one path share one.
+type Estimator struct {
 	smoothed, variation Time
 	latest              Time
 	least1, least2      Time // of this and of the last interval
 	since               Time
 }
 
-func (e *estimator) sample(rtt, now Time) {
+// Sample takes a measured round trip.
+func (e *Estimator) Sample(rtt, now Time) {
 	rtt = max(rtt, 1)
 	e.latest = rtt
 	if e.smoothed == 0 {
@@ -28,8 +29,11 @@ func (e *estimator) sample(rtt, now Time) {
 	}
 }
 
-// least is zero before the first sample.
-func (e *estimator) least() Time {
+// Smoothed is the mean; zero before the first sample.
+func (e *Estimator) Smoothed() Time { return e.smoothed }
+
+// Least is the minimum of the last 10 to 20 s; zero before the first sample.
+func (e *Estimator) Least() Time {
 	if e.least1 == 0 || (e.least2 != 0 && e.least2 < e.least1) {
 		return e.least2
 	}
@@ -38,7 +42,7 @@ func (e *estimator) least() Time {
 
 // probeTimeout is when acknowledgements have stayed away for longer than they ever do. A peer acknowledges
 // each batch at once, so it is less than the two round trips of RFC 8985.
-func (e *estimator) probeTimeout(l Level) Time {
+func (e *Estimator) probeTimeout(l Level) Time {
 	if e.smoothed == 0 {
 		return initialTimeout
 	}
@@ -46,7 +50,7 @@ func (e *estimator) probeTimeout(l Level) Time {
 }
 
 // timeout is the RTO after so many timeouts without an answer.
-func (e *estimator) timeout(l Level, backoff int) Time {
+func (e *Estimator) timeout(l Level, backoff int) Time {
 	rto := initialTimeout
 	if e.smoothed != 0 {
 		rto = e.smoothed + max(4*e.variation, e.smoothed/2, 2*l.granularity())

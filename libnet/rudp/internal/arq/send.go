@@ -102,7 +102,11 @@ func (c *Core) fresh(now Time) bool {
 	if c.queue.n == 0 && c.skipped == 0 {
 		return false
 	}
-	return before(c.win.nxt, c.edge) && c.win.nxt-c.win.una < maxInFlight
+	if !before(c.win.nxt, c.edge) {
+		c.watchWindow(now)
+		return false
+	}
+	return c.win.nxt-c.win.una < maxInFlight
 }
 
 func (c *Core) expireFront(now Time) {
