@@ -66,12 +66,11 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	defer cancel()
 	err = s.Run(ctx, list(o.only))
 	s.Progress.Done()
+	if err == nil || errors.Is(err, suite.ErrRounds) {
+		err = errors.Join(err, o.print(s, stdout))
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "bench: %v\n", err)
-		return exitFailed
-	}
-	if err := o.print(s, stdout); err != nil {
-		fmt.Fprintf(stderr, "bench: print: %v\n", err)
 		return exitFailed
 	}
 	return exitDone

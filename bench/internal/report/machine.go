@@ -22,7 +22,17 @@ type Machine struct {
 	Kernel string   `json:"kernel"`
 	Go     string   `json:"go"`
 	Peers  []string `json:"peers"` // module@version
+
+	// Others is how many cores were busy with what is not the benchmark.
+	Others float64 `json:"others"`
 }
+
+// quiet is what other programs may take, in cores, without a figure becoming theirs. The kernel's own work for
+// the benchmark's datagrams is partly in it.
+const quiet = 0.3
+
+// Disturbed tells whether other programs took so much that no figure says what this machine can do.
+func (m Machine) Disturbed() bool { return m.Others > quiet }
 
 // peers are the modules that are compared.
 var peers = []string{"github.com/quic-go/quic-go", "github.com/xtaci/kcp-go/v5"}
@@ -62,6 +72,9 @@ func (m Machine) String() string {
 	s := fmt.Sprintf("%d cores of %s, %s, kernel %s, %s", m.Cores, m.CPU, m.OS, m.Kernel, m.Go)
 	if len(m.Peers) > 0 {
 		s += ", " + strings.Join(m.Peers, ", ")
+	}
+	if m.Disturbed() {
+		s += fmt.Sprintf("; other programs took %.1f cores meanwhile, so that no goal counts as met", m.Others)
 	}
 	return s
 }

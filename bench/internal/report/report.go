@@ -75,7 +75,7 @@ func (r *Report) Add(figure, transport, unit string, value float64) {
 	r.Measures = append(r.Measures, Measure{figure, transport, unit, []float64{value}})
 }
 
-// Compare fills Rows with the goals whose figures were measured.
+// Compare fills Rows with the goals whose figures were measured. On a machine that was disturbed none is met.
 func (r *Report) Compare(goals []Goal) {
 	for _, g := range goals {
 		ours, ok := r.measure(g.Figure, Ours)
@@ -93,6 +93,9 @@ func (r *Report) Compare(goals []Goal) {
 			row.Reached = row.Ours / *row.Theirs
 		}
 		row.Met = g.met(row.Reached)
+		if r.Machine.Disturbed() {
+			row.Met = "?"
+		}
 		r.Rows = append(r.Rows, row)
 	}
 }

@@ -42,3 +42,16 @@ func TestNumber(t *testing.T) {
 		}
 	}
 }
+
+// TestDisturbed: what others took of the machine says itself, and meets no goal.
+func TestDisturbed(t *testing.T) {
+	r := Report{Machine: Machine{Others: 1}}
+	r.Add("cost", Ours, "s", 1)
+	r.Compare([]Goal{{Figure: "cost", Must: new(2.0)}})
+	if got := r.Rows[0].Met; got != "?" {
+		t.Errorf("met %q, want none", got)
+	}
+	if s := r.Machine.String(); !strings.Contains(s, "other programs") {
+		t.Errorf("machine is described as %q", s)
+	}
+}

@@ -5,7 +5,6 @@ package suite
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"p2plive/bench/internal/agent"
 	"p2plive/bench/internal/report"
@@ -16,8 +15,8 @@ func (s *Suite) bulk(ctx context.Context) error {
 	for round := range s.Scale.Rounds {
 		for _, name := range s.transports(report.Ours, quic, kcp, tls) {
 			s.Progress.step("bulk, round %d of %d: %s", round+1, s.Scale.Rounds, name)
-			if err := s.bulkRound(ctx, name); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+			if err := s.round(ctx, "bulk of "+name, s.bulkRound(ctx, name)); err != nil {
+				return err
 			}
 		}
 	}

@@ -40,8 +40,8 @@ func (s *Suite) capacity(ctx context.Context) error {
 		s.Progress.step("capacity: %s", name)
 		keep := s.Scale.RampFine == 1
 		n, err := s.ramp(ctx, name, s.Scale.RampStart, s.Scale.RampCoarse, keep)
-		if err != nil {
-			return fmt.Errorf("%s: %w", name, err)
+		if err := s.round(ctx, "capacity of "+name, err); err != nil {
+			return err
 		}
 		known[name] = n
 	}
@@ -50,12 +50,17 @@ func (s *Suite) capacity(ctx context.Context) error {
 	}
 	for round := range s.Scale.Rounds {
 		for _, name := range names {
+			if known[name] == 0 {
+				continue
+			}
 			s.Progress.step("capacity, round %d of %d: %s from %d sessions", round+1, s.Scale.Rounds, name, known[name])
 			n, err := s.fineRamp(ctx, name, known[name])
-			if err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+			if err := s.round(ctx, "capacity of "+name, err); err != nil {
+				return err
 			}
-			known[name] = n
+			if n > 0 {
+				known[name] = n
+			}
 		}
 	}
 	return nil

@@ -19,7 +19,7 @@ const floodedRate = 100e6
 func (s *Suite) flood(ctx context.Context) error {
 	for round := range s.Scale.Rounds {
 		s.Progress.step("flood, round %d of %d", round+1, s.Scale.Rounds)
-		if err := s.floodRound(ctx); err != nil {
+		if err := s.round(ctx, "flood", s.floodRound(ctx)); err != nil {
 			return err
 		}
 	}

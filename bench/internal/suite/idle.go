@@ -14,8 +14,8 @@ func (s *Suite) idle(ctx context.Context) error {
 	for round := range s.Scale.Rounds {
 		for _, name := range s.transports(report.Ours, kcp, quic) {
 			s.Progress.step("idle, round %d of %d: %s", round+1, s.Scale.Rounds, name)
-			if err := s.idleRound(ctx, name); err != nil {
-				return fmt.Errorf("%s: %w", name, err)
+			if err := s.round(ctx, "idle of "+name, s.idleRound(ctx, name)); err != nil {
+				return err
 			}
 		}
 	}

@@ -6,6 +6,7 @@ package suite
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +20,7 @@ type Suite struct {
 	Only     []string // transports; empty: all
 	Progress Progress
 	Report   report.Report
+	failed   int // rounds
 }
 
 type benchmark struct {
@@ -42,9 +44,12 @@ func Names() []string {
 	return names
 }
 
+// ErrRounds is returned by Run when some rounds failed: the report is complete but for them, and notes them.
+var ErrRounds = errors.New("some rounds failed")
+
 // Run runs the named benchmarks, or all, and compares what they measured with the goals.
 func (s *Suite) Run(ctx context.Context, names []string) error {
-	start := time.Now()
+	before := readBusy()
 	for _, b := range benchmarks {
 		if len(names) > 0 && !slices.Contains(names, b.name) {
 			continue
@@ -53,9 +58,23 @@ func (s *Suite) Run(ctx context.Context, names []string) error {
 			return fmt.Errorf("%s: %w", b.name, err)
 		}
 	}
-	s.Report.Seconds = time.Since(start).Seconds()
 	s.Report.Machine = report.ThisMachine()
+	s.Report.Seconds, s.Report.Machine.Others = before.since(readBusy())
 	s.Report.Compare(goals)
+	if s.failed > 0 {
+		return fmt.Errorf("%w: %d", ErrRounds, s.failed)
+	}
+	return nil
+}
+
+// round notes the failure of a round, so that minutes of others are not lost with it. It fails itself only
+// when the suite is to end.
+func (s *Suite) round(ctx context.Context, what string, err error) error {
+	if err == nil || ctx.Err() != nil {
+		return err
+	}
+	s.failed++
+	s.Report.Notes = append(s.Report.Notes, fmt.Sprintf("%s failed: %v", what, err))
 	return nil
 }
 

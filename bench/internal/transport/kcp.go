@@ -57,10 +57,10 @@ func (KCP) Dial(ctx context.Context, to Address, from netip.Addr) (Session, erro
 		return nil, err
 	}
 	turbo(s)
-	return (&stream{ReadWriter: s, close: func() error {
+	return greet(ctx, &stream{ReadWriter: s, close: func() error {
 		s.Close()
 		return pc.Close()
-	}}).greet(ctx)
+	}})
 }
 
 func turbo(s *kcp.UDPSession) {
@@ -82,5 +82,5 @@ func (h kcpHost) Accept(ctx context.Context) (Session, error) {
 		return nil, err
 	}
 	turbo(s)
-	return (&stream{ReadWriter: s, close: s.Close}).welcome(ctx)
+	return welcome(ctx, &stream{ReadWriter: s, close: s.Close})
 }

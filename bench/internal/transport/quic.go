@@ -58,10 +58,10 @@ func (QUIC) Dial(ctx context.Context, to Address, from netip.Addr) (Session, err
 		closeAll()
 		return nil, err
 	}
-	return (&stream{ReadWriter: s, close: func() error {
+	return greet(ctx, &stream{ReadWriter: s, close: func() error {
 		c.CloseWithError(0, "done")
 		return closeAll()
-	}}).greet(ctx)
+	}})
 }
 
 type quicHost struct {
@@ -81,5 +81,5 @@ func (h quicHost) Accept(ctx context.Context) (Session, error) {
 		c.CloseWithError(0, "no stream")
 		return nil, err
 	}
-	return (&stream{ReadWriter: s, close: func() error { return c.CloseWithError(0, "done") }}).welcome(ctx)
+	return welcome(ctx, &stream{ReadWriter: s, close: func() error { return c.CloseWithError(0, "done") }})
 }

@@ -54,14 +54,11 @@ func (RUDP) Dial(ctx context.Context, to Address, from netip.Addr) (Session, err
 		return nil, err
 	}
 	c, err := e.Dial(ctx, to.Addr, peer)
-	if err == nil {
-		err = c.Channel(rudpChannel).Send(ctx, hello)
-	}
 	if err != nil {
 		e.Close()
 		return nil, err
 	}
-	return rudpSession{c.Channel(rudpChannel), e.Close}, nil
+	return greet(ctx, rudpSession{c.Channel(rudpChannel), e.Close})
 }
 
 type rudpHost struct{ *rudp.Endpoint }
@@ -73,12 +70,7 @@ func (h rudpHost) Accept(ctx context.Context) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := rudpSession{c.Channel(rudpChannel), func() error { return c.Close("done") }}
-	if _, err := s.Receive(ctx, len(hello)); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("hello: %w", err)
-	}
-	return s, nil
+	return welcome(ctx, rudpSession{c.Channel(rudpChannel), func() error { return c.Close("done") }})
 }
 
 type rudpSession struct {

@@ -47,7 +47,7 @@ func (TLS) Dial(ctx context.Context, to Address, from netip.Addr) (Session, erro
 	if err != nil {
 		return nil, err
 	}
-	return (&stream{ReadWriter: c, close: c.Close}).greet(ctx)
+	return greet(ctx, &stream{ReadWriter: c, close: c.Close})
 }
 
 func dialerFrom(ip netip.Addr) *net.Dialer {
@@ -66,7 +66,7 @@ func (h tlsHost) Accept(ctx context.Context) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return (&stream{ReadWriter: c, close: c.Close}).welcome(ctx)
+	return welcome(ctx, &stream{ReadWriter: c, close: c.Close})
 }
 
 // serverName is what certificates here are for.

@@ -19,7 +19,7 @@ type Transport interface {
 	Name() string
 	// Listen opens a host on a free port of 127.0.0.1.
 	Listen() (Host, error)
-	// Dial opens a session with a host from a source address of its own, and sends the host a hello.
+	// Dial opens a session with a host from a source address of its own, and returns when the host has it.
 	Dial(ctx context.Context, to Address, from netip.Addr) (Session, error)
 }
 
@@ -32,7 +32,7 @@ type Address struct {
 // Host accepts sessions on one socket.
 type Host interface {
 	Address() Address
-	// Accept gives the next session whose hello has come.
+	// Accept gives the next session, greeted.
 	Accept(ctx context.Context) (Session, error)
 	io.Closer
 }
@@ -46,7 +46,8 @@ type Session interface {
 	io.Closer
 }
 
-// hello is a guest's first message: with some transports the host sees a session only when data comes.
+// hello is a guest's first message, and the host's answer: with some transports the host sees a session only
+// when data comes, and guests that do not wait for it overrun its queue.
 var hello = []byte("hello, bench")
 
 var all = []Transport{RUDP{}, QUIC{}, KCP{}, TLS{}, HTTP{}}
@@ -91,20 +92,28 @@ func (s *stream) Receive(_ context.Context, size int) ([]byte, error) {
 
 func (s *stream) Close() error { return s.close() }
 
-// greet sends a guest's hello.
-func (s *stream) greet(ctx context.Context) (Session, error) {
-	if err := s.Send(ctx, hello); err != nil {
-		s.Close()
-		return nil, fmt.Errorf("hello: %w", err)
+// greet is a guest's part of the greeting.
+func greet(ctx context.Context, s Session) (Session, error) {
+	err := s.Send(ctx, hello)
+	if err == nil {
+		_, err = s.Receive(ctx, len(hello))
 	}
-	return s, nil
+	return closeOn(err, s)
 }
 
-// welcome reads a guest's hello.
-func (s *stream) welcome(ctx context.Context) (Session, error) {
-	if _, err := s.Receive(ctx, len(hello)); err != nil {
+// welcome is the host's part.
+func welcome(ctx context.Context, s Session) (Session, error) {
+	_, err := s.Receive(ctx, len(hello))
+	if err == nil {
+		err = s.Send(ctx, hello)
+	}
+	return closeOn(err, s)
+}
+
+func closeOn(err error, s Session) (Session, error) {
+	if err != nil {
 		s.Close()
-		return nil, fmt.Errorf("hello: %w", err)
+		return nil, fmt.Errorf("greeting: %w", err)
 	}
 	return s, nil
 }
