@@ -11,11 +11,11 @@ import (
 // at gives the session's time: since the Unix epoch by a clock that never goes back, although events come from
 // several goroutines that have looked at the clock before they had the lock. The caller holds c.mu.
 func (c *Conn) at(now time.Time) time.Duration {
-	c.clock = max(c.clock, c.ep.epoch+now.Sub(c.ep.start))
+	c.clock = max(c.clock, c.ep.since(now))
 	return c.clock
 }
 
-// tick is at in the units of the channels' cores.
+// ticks is at in the units of the channels' cores.
 func (c *Conn) ticks(now time.Time) arq.Time { return arq.Time(c.at(now) / time.Microsecond) }
 
 // timeOf is the inverse, rounded up: a timer must not come early.

@@ -61,6 +61,7 @@ type Conn struct {
 	out       packer
 	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
 	congest   cc.Controller
+	place     cc.Session    // in the pacer; guarded by pacing.mu
 	rtt       arq.Estimator // shared by the channels
 	heard     arq.Feedback  // in the present batch
 	channels  map[ChannelID]*Channel
@@ -102,6 +103,7 @@ func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn
 		timer:     timerSlot{index: -1},
 		channels:  make(map[ChannelID]*Channel),
 	}
+	c.place.Owner = c
 	c.congest = cc.New(e.cfg.congestion(), c.at(now))
 	return c
 }
@@ -351,6 +353,7 @@ func (c *Conn) finish(err error) {
 	close(c.done)
 	c.active = nil
 	c.out.drop(c.ep)
+	c.leave()
 	c.ep.log.Debug("session ended", slog.Any("peer", c.peer), slog.Any("cause", err))
 }
 

@@ -29,6 +29,7 @@ type Endpoint struct {
 	flights  sync.Pool     // of *flight, each owned by a session's packer until it is written
 	counters endpointCounters
 	timers   timerQueue
+	pacing   *pacing
 	accept   chan *Conn
 	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}
@@ -64,6 +65,7 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		start:       now,
 		epoch:       time.Duration(now.UnixNano()),
 		flights:     sync.Pool{New: func() any { return new(flight) }},
+		pacing:      newPacing(time.Duration(now.UnixNano())),
 		timers:      timerQueue{wake: make(chan struct{}, 1)},
 		accept:      make(chan *Conn, cfg.AcceptBacklog),
 		inbound:     make(chan *inbound, maxInbound),
@@ -74,6 +76,7 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 	}
 	e.running.Go(func() { e.timers.run(e.done) })
 	e.running.Go(e.readLoop)
+	e.running.Go(e.sendLoop)
 	e.running.Go(e.respondLoop)
 	return e, nil
 }

@@ -25,68 +25,37 @@ func (c *Conn) activate(ch *Channel) {
 	c.active = append(c.active, ch)
 }
 
-// flush sends all that there is to say, and as much data as congestion control lets. The caller holds c.mu.
+// flush sends all that must not wait: acknowledgements, what there is to say of windows, and probes for what is
+// not acknowledged. Data is offered to the pacer. The caller holds c.mu.
 func (c *Conn) flush(now time.Time) {
+	sent := c.stats.WireOut
 	for _, ch := range c.active {
 		c.out.control(c, ch)
 	}
-	c.fill(now)
+	c.probe(now)
 	c.writeOut()
+	if n := c.stats.WireOut - sent; n > 0 {
+		c.ep.pacing.charge(c.at(now), int(n))
+	}
 	c.arm()
+	c.offer(now)
 }
 
-// fill sends data: tail probes first, then from channels in turn.
-func (c *Conn) fill(now time.Time) {
-	t := c.ticks(now)
-	inFlight, sent := c.bytesInFlight(), 0
-	send := func(ch *Channel) int {
-		before := ch.core.BytesInFlight()
-		n := c.out.send(c, ch, t)
-		inFlight += ch.core.BytesInFlight() - before
-		sent += n
-		return n
-	}
+// probe sends tail probes, which may exceed the window.
+func (c *Conn) probe(now time.Time) {
+	t, sent := c.ticks(now), 0
 	for _, ch := range c.active {
-		for ch.core.Urgent() && send(ch) > 0 {
-		}
-	}
-	for c.congest.CanSend(inFlight) {
-		ch := c.turn(t)
-		if ch == nil {
-			break
-		}
-		// Several segments in a turn: messages of several channels are not cut up needlessly.
-		took := 0
-		for took < quantum && ch.core.Ready(t) && c.congest.CanSend(inFlight) {
-			n := send(ch)
+		for ch.core.Urgent() {
+			n := c.out.send(c, ch, t)
 			if n == 0 {
 				break
 			}
-			took += n
+			sent += n
 		}
-		if took == 0 {
-			break
-		}
-		ch.spent += uint64(took) * maxWeight / uint64(ch.level.weight())
 	}
 	if sent > 0 {
-		c.congest.OnSent(c.clock, sent, inFlight)
+		c.congest.OnSent(c.clock, sent, c.bytesInFlight())
 	}
-}
-
-// turn gives the channel that may send next: of the most urgent class that has something, the one that has had least
-// for its weight.
-func (c *Conn) turn(t arq.Time) *Channel {
-	var next *Channel
-	for _, ch := range c.active {
-		if next != nil && (ch.class > next.class || ch.class == next.class && ch.spent >= next.spent) {
-			continue
-		}
-		if ch.core.Ready(t) {
-			next = ch
-		}
-	}
-	return next
 }
 
 func (c *Conn) bytesInFlight() (n int) {
@@ -118,6 +87,12 @@ func (c *Conn) judge(now time.Time) {
 	}
 	if h.Lost > 0 {
 		c.congest.OnLost(at, h.Lost)
+	}
+	if h.Acked > 0 {
+		p := c.ep.pacing
+		p.mu.Lock()
+		p.pacer.OnDelivered(p.at(at), h.Acked, c.congest.Estimates().Queue)
+		p.mu.Unlock()
 	}
 }
 

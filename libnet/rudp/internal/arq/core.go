@@ -137,6 +137,9 @@ func (c *Core) InFlight() int { return c.flight.n }
 // BytesInFlight counts their bytes, headers included.
 func (c *Core) BytesInFlight() int { return c.flight.bytes }
 
+// Sendable counts the bytes that wait for a transmission, the first or another, without headers of new segments.
+func (c *Core) Sendable() int { return c.queued + c.lost.bytes }
+
 // Unsent counts the bytes that wait for their first transmission.
 func (c *Core) Unsent() int { return c.queued }
 
