@@ -49,7 +49,9 @@ type Conn struct {
 	created   time.Time
 	wakeAt    time.Time // when onTimer will run, if not zero
 	keys      sessionKeys
-	sealed    uint64 // counter of the next datagram
+	sealed    uint64    // counter of the next datagram
+	keyed     time.Time // when the sending key was renewed
+	moving    migration
 	replay    replayFilter
 	lastRecv  time.Time // of an authentic datagram
 	lastPing  time.Time
@@ -121,7 +123,7 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 // Done is closed when the session has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout, ErrKeyExhausted. All match
+// Err is nil while the session lives; then a *CloseError or ErrIdleTimeout. All match
 // net.ErrClosed.
 func (c *Conn) Err() error {
 	c.mu.Lock()
@@ -273,7 +275,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.err != nil {
 		return c.err
 	}
-	c.state, c.remote, c.keys, c.lastRecv = stateOpen, remote, keys, now
+	c.state, c.remote, c.keys, c.lastRecv, c.keyed = stateOpen, remote, keys, now, now
 	c.dialing = nil
 	c.retryWait = handshakeRetry
 	c.retryAt = now.Add(c.retryWait)
@@ -291,7 +293,7 @@ func (c *Conn) startHalfOpen(remote connID, keys sessionKeys, now time.Time) {
 	if c.err != nil {
 		return
 	}
-	c.state, c.remote, c.keys = stateHalfOpen, remote, keys
+	c.state, c.remote, c.keys, c.keyed = stateHalfOpen, remote, keys, now
 	c.wake(now.Add(halfOpenTimeout))
 }
 

@@ -3,6 +3,7 @@
 package rudp
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 // receive takes a data datagram for this session. It tells whether endBatch must follow.
-func (c *Conn) receive(b []byte, counter uint64, now time.Time) bool {
+func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.state {
@@ -42,7 +43,11 @@ func (c *Conn) receive(b []byte, counter uint64, now time.Time) bool {
 	if c.state == stateHalfOpen && !c.prove(now) {
 		return false
 	}
-	c.takeFrames(frames, now)
+	c.takeFrames(frames, from, now)
+	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not.
+	if from != c.addr && counter+1 == c.replay.next && len(b) >= challengeLen && c.state == stateOpen {
+		c.challenge(from, now)
+	}
 	return c.state == stateOpen
 }
 
@@ -61,7 +66,7 @@ func (c *Conn) prove(now time.Time) bool {
 
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
 
-func (c *Conn) takeFrames(b []byte, now time.Time) {
+func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
 	answered := false
 	for len(b) > 0 {
 		f, rest, err := nextFrame(b)
@@ -85,6 +90,13 @@ func (c *Conn) takeFrames(b []byte, now time.Time) {
 			if rtt > 0 && rtt < c.ep.cfg.IdleTimeout {
 				c.measured(rtt, now)
 			}
+		case frameChallenge:
+			if !answered {
+				answered = true
+				appendPing(c.out.reserve(c, pingLen)[:0], frameResponse, f.token)
+			}
+		case frameResponse:
+			c.arrive(f.token, from, now)
 		case frameClose:
 			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
 			return

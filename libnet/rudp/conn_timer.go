@@ -56,6 +56,10 @@ func (c *Conn) tick(now time.Time) time.Time {
 		return now.Add(closeInterval)
 	}
 	next := idleAt
+	if now.Sub(c.keyed) >= rekeyInterval {
+		c.keyed = now
+		c.sealed = (c.sealed>>epochBits + 1) << epochBits // the peer follows
+	}
 	if !c.confirmed {
 		if c.retryDue(now) {
 			c.ping(now)

@@ -24,7 +24,8 @@ var (
 	ErrHandshakeTimeout error = &timeoutError{"rudp: handshake timed out"}
 	// ErrIdleTimeout ends a session from which nothing authentic came for Config.IdleTimeout.
 	ErrIdleTimeout error = &timeoutError{"rudp: session idle for too long"}
-	// ErrKeyExhausted ends a session that has sealed as many datagrams as its key may.
+	// ErrKeyExhausted ended a session that had sealed as many datagrams as its key may. Keys are renewed now: it
+	// does not occur any more.
 	ErrKeyExhausted error = &closedError{"rudp: session key used up"}
 	// ErrEndpointClosed is returned by an endpoint's methods after Close.
 	ErrEndpointClosed error = &closedError{"rudp: endpoint closed"}

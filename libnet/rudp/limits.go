@@ -64,6 +64,14 @@ const (
 	// totalRate and totalBurst bound the handshakes from all addresses: about a quarter of a core.
 	totalRate  = 500
 	totalBurst = 1000
+	// calmRate and calmBurst are the handshakes that are computed for initiators who have not shown that they
+	// receive at their address; above that they are asked to. It is what a peer with a name sees in quiet times.
+	calmRate  = 100
+	calmBurst = 256
+	// cookieTime is how long a cookie is good, at least; at most twice as long.
+	cookieTime = 10 * time.Second
+	// maxCookies bounds how often a dialler answers a demand for a cookie: the responder's clock moves on.
+	maxCookies = 8
 	// maxSources bounds the table of addresses (64 bytes each). Addresses that find it full share one
 	// bucket.
 	maxSources = 4096
@@ -76,9 +84,13 @@ const (
 	// closeAnswers bounds those answers: a peer that goes on sending after that will find out by itself.
 	closeAnswers = 8
 
-	// maxSealed ends a session before AES-GCM's confidentiality limit for datagrams of at most 2 KiB:
-	// 2^28 (RFC 9001, appendix B.1). At 5 Mbit/s that is six days.
-	maxSealed = 1 << 28
+	// epochBits: a key seals 2^24 datagrams at most, 20 GB; AES-GCM's confidentiality limit for datagrams of at
+	// most 2 KiB is 2^28 (RFC 9001, appendix B.1).
+	epochBits = 24
+	// rekeyInterval is how long a key serves at most: what a key taken from memory opens.
+	rekeyInterval = 10 * time.Minute
+	// challengeInterval is the least time between two challenges to another address that the peer seems to have.
+	challengeInterval = 100 * time.Millisecond
 	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
 	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
 	replayWindow = 2048

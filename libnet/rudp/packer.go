@@ -3,6 +3,8 @@
 package rudp
 
 import (
+	"net/netip"
+
 	"p2plive/libnet/rudp/internal/arq"
 	"p2plive/libnet/udp"
 )
@@ -146,7 +148,9 @@ func (p *packer) sealBehind(c *Conn, id ChannelID, n int) {
 
 // seal completes the datagram being filled. When more follow, one that is nearly full is made full: datagrams
 // of one size leave as one send.
-func (p *packer) seal(c *Conn, more bool) {
+func (p *packer) seal(c *Conn, more bool) { p.sealTo(c, c.addr, more) }
+
+func (p *packer) sealTo(c *Conn, to netip.AddrPort, more bool) {
 	p.endFrame()
 	if rest := p.rest(); more && len(rest) <= maxPadding {
 		clear(rest)
@@ -156,7 +160,7 @@ func (p *packer) seal(c *Conn, more bool) {
 	c.sealed++
 	c.stats.DatagramsOut++
 	c.stats.WireOut += uint64(len(d))
-	p.messages[p.count] = udp.Message{Buf: d, Addr: c.addr}
+	p.messages[p.count] = udp.Message{Buf: d, Addr: to}
 	p.count++
 	p.start += len(d)
 	p.end = p.start
@@ -192,9 +196,6 @@ func (c *Conn) writeOut() {
 		c.out.seal(c, false)
 	}
 	c.out.write(c)
-	if c.sealed >= maxSealed && c.state == stateOpen {
-		c.endHere(ErrKeyExhausted, CodeNormal, "session key used up")
-	}
 }
 
 // writeRaw sends a handshake datagram. A refusal by the socket is a loss: it is sent again.

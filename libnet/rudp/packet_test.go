@@ -153,7 +153,7 @@ func TestLimiter(t *testing.T) {
 	one := netip.MustParseAddr("192.0.2.1")
 	count := func(from netip.Addr, n int) (allowed int) {
 		for range n {
-			if l.allow(from, now) {
+			if l.judge(from, true, now) == admitted {
 				allowed++
 			}
 		}
@@ -174,7 +174,7 @@ func TestLimiter(t *testing.T) {
 	now = now.Add(time.Minute)
 	allowed := 0
 	for i := range 20_000 {
-		if l.allow(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), now) {
+		if l.judge(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), i%2 == 0, now) == admitted {
 			allowed++
 		}
 	}
@@ -185,7 +185,7 @@ func TestLimiter(t *testing.T) {
 		t.Fatalf("the table has %d sources", len(l.sources))
 	}
 	now = now.Add(time.Minute)
-	if !l.allow(one, now) || len(l.sources) > maxSources {
+	if l.judge(one, true, now) != admitted || len(l.sources) > maxSources {
 		t.Fatal("the table was not swept")
 	}
 }
