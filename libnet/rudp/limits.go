@@ -113,6 +113,11 @@ const (
 
 // The pump.
 const (
+	// streamMessage is the longest message of a NetConn: long enough that its header costs nothing, short enough that a
+	// small queue holds several.
+	streamMessage = 16 << 10
+	// streamLinger bounds how long Close of a NetConn waits for room in the send queue.
+	streamLinger = time.Second
 	// maxPadding is what is added to a datagram for its neighbours' size. It is less than what the channel's
 	// core begins a message in, so that only the ends of messages are padded: 4% at most.
 	maxPadding = 96
