@@ -66,10 +66,10 @@ func (c *Conn) tick(now time.Time) time.Time {
 		}
 		next = earlier(next, c.retryAt)
 	}
-	askAt := later(c.lastRecv, c.lastPing).Add(c.ep.cfg.KeepAlive)
+	askAt := c.askAt()
 	if !now.Before(askAt) {
 		c.ping(now)
-		askAt = now.Add(c.ep.cfg.KeepAlive)
+		askAt = c.askAt()
 	}
 	next = earlier(next, askAt)
 	c.wakeAt = time.Time{} // so that flush sets it anew
@@ -92,15 +92,17 @@ func (c *Conn) trim() {
 	}
 }
 
-func earlier(a, b time.Time) time.Time {
-	if b.Before(a) {
-		return b
+// askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
+// that a path which loses much is not taken for a dead one.
+func (c *Conn) askAt() time.Time {
+	if c.lastPing.After(c.lastRecv) {
+		return c.lastPing.Add(max(c.ep.cfg.KeepAlive/keepAliveRepeats, 2*duration(c.rtt.Smoothed())))
 	}
-	return a
+	return c.lastRecv.Add(c.ep.cfg.KeepAlive)
 }
 
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
+func earlier(a, b time.Time) time.Time {
+	if b.Before(a) {
 		return b
 	}
 	return a

@@ -29,12 +29,14 @@ const (
 
 // Sessions and handshakes.
 const (
-	// defaultIdleTimeout: five unanswered signs of life. Viewers replace a parent long before, by its
+	// defaultIdleTimeout: some sixteen unanswered questions. Viewers replace a parent long before, by its
 	// missing pieces; this only frees what is left.
 	defaultIdleTimeout = 10 * time.Second
 	// defaultKeepAlive: below the shortest UDP mapping timeouts seen in home routers (some 10 s under
 	// load), with room for losses before defaultIdleTimeout.
 	defaultKeepAlive = 2 * time.Second
+	// keepAliveRepeats times in that interval an unanswered question is asked again.
+	keepAliveRepeats = 4
 	// defaultHandshakeTimeout: five or more initiations; a user waits no longer before the next address.
 	defaultHandshakeTimeout = 5 * time.Second
 	// handshakeRetry is the first wait for a response; it doubles up to handshakeRetryMax. 200 ms is

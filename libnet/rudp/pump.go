@@ -69,7 +69,7 @@ func (c *Conn) bytesInFlight() (n int) {
 func (c *Conn) hear(f arq.Feedback) {
 	c.heard.Acked += f.Acked
 	c.heard.Lost += f.Lost
-	c.heard.Spurious = c.heard.Spurious || f.Spurious
+	c.heard.Spurious += f.Spurious
 	if f.RTT > 0 {
 		c.heard.RTT, c.heard.OneWay, c.heard.HasOneWay = f.RTT, f.OneWay, f.HasOneWay
 	}
@@ -87,6 +87,9 @@ func (c *Conn) judge(now time.Time) {
 	}
 	if h.Lost > 0 {
 		c.congest.OnLost(at, h.Lost)
+	}
+	if h.Spurious > 0 {
+		c.congest.OnSpurious(at, h.Spurious)
 	}
 	if h.Acked > 0 {
 		p := c.ep.pacing

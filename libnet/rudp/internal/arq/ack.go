@@ -16,8 +16,9 @@ type Feedback struct {
 	HasOneWay bool
 	// Acked and Lost are bytes, headers included, newly known to have arrived or to be lost.
 	Acked, Lost int
-	Timeout     bool // the loss is a timeout's: there is no answer at all
-	Spurious    bool // a timeout turned out to have been none
+	// Spurious are bytes that were told as lost and have turned out not to be.
+	Spurious int
+	Timeout  bool // the loss is a timeout's: there is no answer at all
 }
 
 // Input takes whole segments. What comes before a malformed one counts. Acknowledgements wait for AppendControl.
@@ -117,7 +118,7 @@ func (c *Core) takeTime(sentAt Time, sn uint32, f *Feedback) {
 		return
 	}
 	if c.backoff > 0 && sentAt < c.timedOut {
-		f.Spurious = true
+		c.late = true
 	}
 	c.noteArrival(sentAt, sn)
 	if !c.win.has(sn) {
@@ -127,6 +128,7 @@ func (c *Core) takeTime(sentAt Time, sn uint32, f *Feedback) {
 	if s.state != acked && s.again && sentAt < s.at && !s.probe {
 		// An earlier transmission arrived after all.
 		c.stats.Spurious++
+		f.Spurious += HeaderLen + int(s.size)
 		c.reorder.seen, c.reorder.since = true, 0
 		c.reorder.wide = min(c.reorder.wide+1, maxReorder)
 	}
@@ -175,7 +177,9 @@ func (c *Core) progressed(now Time, f *Feedback) {
 	c.progress, c.probed, c.probes = now, false, 0
 	if c.backoff > 0 {
 		c.backoff, c.credit = 0, 0
-		if f.Spurious {
+		if c.late {
+			c.late = false
+			f.Spurious += c.lost.bytes
 			// The acknowledgements were only late: what the timeout gave up is still on its way.
 			for sn, n := c.lost.head, c.lost.n; n > 0; n-- {
 				s := c.win.at(sn)

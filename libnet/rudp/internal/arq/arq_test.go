@@ -257,7 +257,7 @@ func TestNoAllocations(t *testing.T) {
 	for range 10 {
 		exchange()
 	}
-	if n := testing.AllocsPerRun(100, exchange); n > 10.5 {
+	if n := testing.AllocsPerRun(100, exchange); n > 10.5 && !poolForgets {
 		t.Errorf("%v allocations for 10 messages", n)
 	}
 }

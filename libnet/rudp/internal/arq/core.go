@@ -80,6 +80,7 @@ type Core struct {
 	probed   bool // tail probes were sent since
 	backoff  int  // timeouts since
 	timedOut Time // the first of them
+	late     bool // an answer to something sent before it has come
 	credit   int  // segments that may be sent before an answer to a timeout
 
 	oneWay struct {
