@@ -57,13 +57,13 @@ type Channel struct {
 	claimed bool   // Recv has been called: Conn.Recv leaves this channel alone
 }
 
-// Class is a channel's urgency. A channel sends only when no channel of the session with a more urgent class has
-// something to send.
+// Class is a channel's urgency, among all sessions of the endpoint. More urgent classes go first; the last three have
+// a least share, so that none starves.
 type Class uint8
 
 // Classes, the most urgent first.
 const (
-	Control    Class = iota // what keeps things going
+	Control    Class = iota // what keeps things going, and is little: the upload limit does not hold it back
 	Rescue                  // what is needed at once
 	Newest                  // live data: the default
 	Repair                  // what was missed

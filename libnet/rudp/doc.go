@@ -9,11 +9,14 @@
 // KCP conversation with its own bounded queues, so a channel that is not read, or has lost a datagram,
 // delays no other.
 //
-// Nothing that was sent is dropped while the session lives: a full send queue blocks [Channel.Send], and a
-// receive queue that is not read closes the window of the sender. Close ends a session at once and gives up
-// what is queued; [Channel.Flush] waits for it before.
+// Nothing that was sent is dropped while the session lives, but for messages with a deadline that was over before they
+// left ([SendOptions]): a full send queue blocks [Channel.Send], and a receive queue that is not read closes the window
+// of the sender. Close ends a session at once and gives up what is queued; [Channel.Flush] waits for it before.
 //
-// No goroutine belongs to a session: an endpoint has one that reads, one that keeps the time and one that
-// answers handshakes. Datagrams leave on the goroutine that caused them. The wire format stands in
-// docs/protocol.md.
+// What a session has in flight is bounded by the delay it adds to its path, and one pacer per endpoint deals the uplink
+// among all sessions: [Channel.SetPriority], [Channel.SetLevel], [Endpoint.SetUploadLimit]. A session survives a change
+// of either side's address.
+//
+// No goroutine belongs to a session: an endpoint has one that reads, one that sends, one that keeps the time and one that
+// answers handshakes. The wire format stands in docs/protocol.md.
 package rudp

@@ -94,6 +94,7 @@ func TestFramesRefused(t *testing.T) {
 		{"channel above 65535", framed(func(b []byte) { b[3+2] = 1 })},
 		{"segment length beyond the end", framed(func(b []byte) { b[3+20] = 6 })},
 		{"segment length above 2 GiB", framed(func(b []byte) { b[3+23] = 0x80 })},
+		{"window announcement with data", framed(func(b []byte) { b[3+4] = arq.CmdTell })},
 		{"two channels in a frame", mixed},
 		{"short challenge", []byte{frameChallenge, 1, 2, 3}},
 		{"short ping", []byte{framePing, 0, 0, 0, 0, 0, 0, 0}},

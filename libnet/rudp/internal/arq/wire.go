@@ -73,7 +73,12 @@ func Check(b []byte) (conv uint32, ok bool) {
 		}
 		h := ParseHeader(b)
 		b = b[HeaderLen:]
-		if h.Cmd < CmdPush || h.Cmd > CmdTell || uint64(h.Len) > uint64(len(b)) || (!first && h.Conv != conv) {
+		switch {
+		case h.Cmd < CmdPush || h.Cmd > CmdTell,
+			uint64(h.Len) > uint64(len(b)),
+			!first && h.Conv != conv,
+			h.Cmd == CmdAck && h.Len > clockLen+maxBitmap,
+			h.Cmd > CmdAck && h.Len != 0:
 			return 0, false
 		}
 		conv = h.Conv
