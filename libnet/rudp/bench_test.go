@@ -42,10 +42,12 @@ func BenchmarkBulk(b *testing.B) {
 			var reader sync.WaitGroup
 			reader.Go(func() {
 				for range b.N {
-					if _, err := cy.Recv(ctx); err != nil {
+					m, err := cy.Recv(ctx)
+					if err != nil {
 						b.Error(err)
 						return
 					}
+					Recycle(m.Data)
 				}
 			})
 			for range b.N {
@@ -81,10 +83,12 @@ func BenchmarkSessions(b *testing.B) {
 			for i, c := range in {
 				readers.Go(func() {
 					for n := i; n < b.N; n += sessions {
-						if _, err := c.Recv(ctx); err != nil {
+						m, err := c.Recv(ctx)
+						if err != nil {
 							b.Error(err)
 							return
 						}
+						Recycle(m.Data)
 					}
 				})
 			}

@@ -283,6 +283,10 @@ func (ch *Channel) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// Recycle gives back the bytes of a message that Recv gave, for messages to come: it spares the garbage collector, and
+// nobody need do it. The caller must not use them any more, nor any part of them.
+func Recycle(data []byte) { arq.Recycle(data) }
+
 // take gives the next whole message of the core. The caller holds Conn.mu.
 func (ch *Channel) take() (data []byte, skipped int, ok bool) {
 	if ch.core == nil {

@@ -197,8 +197,9 @@ func (c *Conn) Recv(ctx context.Context) (Message, error) {
 func (c *Conn) nextMessage() (Message, bool) {
 	for len(c.ready) > 0 {
 		ch := c.ready[0]
-		c.ready[0] = nil
-		c.ready = c.ready[1:]
+		last := copy(c.ready, c.ready[1:]) // at most as many as there are channels
+		c.ready[last] = nil
+		c.ready = c.ready[:last]
 		ch.queued = false
 		if ch.claimed {
 			continue
@@ -213,7 +214,6 @@ func (c *Conn) nextMessage() (Message, bool) {
 		}
 		return Message{Channel: ch.id, Data: data, Skipped: skipped}, true
 	}
-	c.ready = nil
 	return Message{}, false
 }
 

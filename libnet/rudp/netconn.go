@@ -25,7 +25,8 @@ type netConn struct {
 	stop        context.CancelCauseFunc
 
 	readMu sync.Mutex
-	rest   []byte // of the newest message
+	msg    []byte // the newest message
+	rest   []byte // of it
 	end    error  // after rest
 
 	writeMu sync.Mutex
@@ -64,13 +65,16 @@ func (c *netConn) Read(b []byte) (int, error) {
 		case err != nil:
 			return 0, c.failed("read", err)
 		case msg[0] == streamData:
-			c.rest = msg[1:]
+			c.msg, c.rest = msg, msg[1:]
 		default:
 			c.end = io.EOF
 		}
 	}
 	n := copy(b, c.rest)
-	c.rest = c.rest[n:]
+	if c.rest = c.rest[n:]; len(c.rest) == 0 {
+		Recycle(c.msg)
+		c.msg, c.rest = nil, nil
+	}
 	return n, nil
 }
 

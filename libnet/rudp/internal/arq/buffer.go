@@ -49,6 +49,48 @@ func (m *message) release() {
 	}
 }
 
+// recycled are the bytes of messages that readers no longer need, by the largest class that they hold; boxes are the
+// empty messages that carry them.
+var (
+	recycled [len(classes)]sync.Pool
+	boxes    = sync.Pool{New: func() any { return &message{class: -1} }}
+)
+
+// classOf gives the largest class that n bytes hold, or -1.
+func classOf(n int) int {
+	class := -1
+	for class+1 < len(classes) && classes[class+1] <= n {
+		class++
+	}
+	return class
+}
+
+// Recycle takes the bytes of a message that Recv gave, for messages to come. Nobody may use them any more.
+func Recycle(data []byte) {
+	class := classOf(cap(data))
+	if class < 0 {
+		return
+	}
+	box := boxes.Get().(*message)
+	box.data = data[:0]
+	recycled[class].Put(box)
+}
+
+// newPart gives an empty slice for a message of at most n bytes.
+func newPart(n int) []byte {
+	if class := classOf(n); class >= 0 {
+		if box, ok := recycled[class].Get().(*message); ok {
+			data := box.data
+			box.data = nil
+			boxes.Put(box)
+			if cap(data) >= n {
+				return data
+			}
+		}
+	}
+	return make([]byte, 0, n)
+}
+
 // fifo is a queue in a ring that grows as needed; who fills it bounds it.
 type fifo[T any] struct {
 	ring []T

@@ -128,7 +128,7 @@ func (c *Core) accept(frg uint8, body []byte) {
 	}
 	// What an unfinished message has left behind is used again: it costs a hostile peer no less to send.
 	if need := min(c.cfg.MaxMessage, len(body)+int(frg)*max(len(body), c.cfg.MaxPayload)); r.parts == 0 && cap(r.part) < need {
-		r.part = make([]byte, 0, need)
+		r.part = newPart(need)
 	}
 	r.parts++
 	if r.broken || len(r.part)+len(body) > c.cfg.MaxMessage {
