@@ -125,6 +125,8 @@ const (
 	maxPadding = 96
 	// initialWindow lets the first messages go without a round trip of probing: two pieces of 16 KiB.
 	initialWindow = 32 * MaxDatagram
+	// maxHold is what is sent in one go while a session's lock is held: two batches, some 100 us.
+	maxHold = 2 * writeBatch * MaxDatagram
 	// quantum is what a channel sends in its turn: about one message's worth of datagrams.
 	quantum = 8 << 10
 	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.

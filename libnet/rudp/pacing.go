@@ -114,17 +114,22 @@ func (c *Conn) use(g grant, now time.Time) (grant, time.Duration) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.ep.pacing
-	for {
+	for total := 0; ; {
 		sent := 0
 		if c.state == stateOpen {
 			sent = c.fill(now, g.class, g.bytes)
 		}
 		p.mu.Lock()
 		p.pacer.Sent(p.at(c.at(now)), &c.place, g.class, sent)
-		c.demand(now, sent > 0)
+		spent := noClass
+		if sent == 0 {
+			spent = g.class // could not use the grant
+		}
+		c.demand(now, spent)
 		next, wait := p.next(c.clock)
 		p.mu.Unlock()
-		if next.conn != c {
+		// Others wait for the session's lock: those who send, and the read loop.
+		if total += sent; next.conn != c || total >= maxHold {
 			if c.state == stateOpen {
 				c.writeOut()
 				c.arm()
@@ -143,24 +148,26 @@ func (c *Conn) offer(now time.Time) {
 	p := c.ep.pacing
 	p.mu.Lock()
 	p.at(c.at(now))
-	some := c.demand(now, true)
+	some := c.demand(now, noClass)
 	p.mu.Unlock()
 	if some {
 		signal(p.wake)
 	}
 }
 
-// demand sets what the pacer knows of the session, and tells whether there is something to send. With fresh unset
-// the session could not use a grant, and asks for nothing until something has changed. The caller holds c.mu and
-// pacing.mu.
-func (c *Conn) demand(now time.Time, fresh bool) bool {
+// noClass is no class at all.
+const noClass = cc.Class(255)
+
+// demand sets what the pacer knows of the session, and tells whether there is something to send. For the class spent
+// it asks for nothing until something has changed. The caller holds c.mu and pacing.mu.
+func (c *Conn) demand(now time.Time, spent cc.Class) bool {
 	var bytes [Background + 1]int
 	inFlight := c.bytesInFlight()
-	if fresh && c.state == stateOpen && c.congest.CanSend(inFlight) {
+	if c.state == stateOpen && c.congest.CanSend(inFlight) {
 		t := c.ticks(now)
 		room := max(c.congest.Window()-inFlight, MaxDatagram)
 		for _, ch := range c.active {
-			if ch.core.Ready(t) {
+			if cc.Class(ch.class) != spent && ch.core.Ready(t) {
 				bytes[ch.class] += max(1, min(ch.core.Sendable(), room))
 			}
 		}
