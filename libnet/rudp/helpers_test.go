@@ -218,14 +218,6 @@ func writeTo(t testing.TB, pc net.PacketConn, b []byte, to netip.AddrPort) {
 	}
 }
 
-// counts how often each kind of datagram was written.
-type kinds [256]int
-
-func (k *kinds) pass(b []byte) [][]byte {
-	k[b[0]]++
-	return [][]byte{b}
-}
-
 // tables counts what an endpoint still knows of its sessions.
 func tables(e *Endpoint) int {
 	e.mu.RLock()
