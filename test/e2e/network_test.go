@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -50,7 +51,37 @@ func fast(t *testing.T) program { return program{t, bin.Fast} }
 // run starts the program.
 func (p program) run(name string, args ...string) *proc.Process {
 	p.t.Helper()
-	return proc.Start(p.t, proc.Spec{Name: name, Path: p.path, Args: args})
+	return p.start(proc.Spec{Name: name, Args: args})
+}
+
+// start starts the program as spec says. At the test's end it looks at what
+// the program has logged.
+func (p program) start(spec proc.Spec) *proc.Process {
+	p.t.Helper()
+	spec.Path = p.path
+	process := proc.Start(p.t, spec)
+	p.t.Cleanup(func() { checkLog(p.t, process) })
+	return process
+}
+
+// maxLogged is more than any role has to say in a test, and far less than a
+// line for each of the packets and connections that strangers send.
+const maxLogged = 60
+
+// checkLog wants a short log, and on standard error nothing that is neither of
+// the log nor for the user.
+func checkLog(t *testing.T, p *proc.Process) {
+	t.Helper()
+	lines := p.Stderr.All()
+	if len(lines) > maxLogged {
+		t.Errorf("%s has logged %d lines", p.Name, len(lines))
+	}
+	for _, line := range lines {
+		if !isLog(line.Text) && !strings.HasPrefix(line.Text, "p2plive: ") && !strings.HasPrefix(line.Text, "watch at http://") {
+			t.Errorf("%s: %q is neither of the log nor for the user", p.Name, line.Text)
+			return
+		}
+	}
 }
 
 // node starts a role; args makes its arguments from its addresses.

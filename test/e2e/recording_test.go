@@ -66,8 +66,8 @@ func recordToPipe(t *testing.T, link string, duration time.Duration) {
 		Name: "ffprobe", Path: "ffprobe", Foreign: true, Args: append(probeArgs, "-"), Stdin: r, Stdout: &stdout,
 	})
 	r.Close()
-	watch := proc.Start(t, proc.Spec{
-		Name: "viewer to a pipe", Path: bin.Fast, Stdout: w,
+	watch := fast(t).start(proc.Spec{
+		Name: "viewer to a pipe", Stdout: w,
 		Args: []string{"watch", link, "--out", "-", "--duration", duration.String(), "--http", proc.FreeAddr(t), "--udp", "127.0.0.1:0"},
 	})
 	w.Close()

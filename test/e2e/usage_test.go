@@ -29,7 +29,7 @@ type failure struct {
 // wantFailure runs a command and checks its exit code and its one line.
 func wantFailure(t *testing.T, want failure, env []string, args ...string) {
 	t.Helper()
-	p := proc.Start(t, proc.Spec{Name: args[0], Path: bin.Checked, Args: args, Env: env})
+	p := checked(t).start(proc.Spec{Name: args[0], Args: args, Env: env})
 	checkFailure(t, p, want)
 }
 
@@ -132,8 +132,8 @@ func TestPortInUse(t *testing.T) {
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	listen, udp := proc.FreeAddr(t), proc.FreeAddr(t)
-	proc.Start(t, proc.Spec{
-		Name: "tracker", Path: bin.Checked, Args: []string{"tracker"},
+	checked(t).start(proc.Spec{
+		Name: "tracker", Args: []string{"tracker"},
 		Env: []string{
 			"P2PLIVE_LISTEN=" + listen,
 			"P2PLIVE_CONFIG=" + writeFile(t, "config.yaml", "tracker:\n  listen: 127.0.0.1:1\n  udp: "+udp+"\nwatch:\n  json: true\n"),
@@ -193,8 +193,8 @@ func TestInputFiles(t *testing.T) {
 		})
 	}
 	t.Run("rubbish on standard input", func(t *testing.T) {
-		p := proc.Start(t, proc.Spec{
-			Name: "source", Path: bin.Checked, Stdin: strings.NewReader(strings.Repeat("no MPEG-TS ", 100_000)),
+		p := checked(t).start(proc.Spec{
+			Name: "source", Stdin: strings.NewReader(strings.Repeat("no MPEG-TS ", 100_000)),
 			Args: []string{
 				"source", "--tracker", "http://" + tracker.http, "--name", "x", "--input", "-",
 				"--http", "127.0.0.1:0", "--udp", "127.0.0.1:0",
