@@ -145,14 +145,14 @@ func (m *Machine) peerUp(ev PeerUp) {
 	if m.live {
 		m.tellAll(n)
 	}
-	m.hurry()
+	m.hurryNeighbours()
 }
 
 func (m *Machine) peerDown(id wire.PeerID) {
 	if n := m.byID[id]; n != nil {
 		m.remove(n)
 		m.book.lost(id, m.now)
-		m.hurry()
+		m.hurryNeighbours()
 	}
 }
 

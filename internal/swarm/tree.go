@@ -98,8 +98,8 @@ func (m *Machine) seekParent(tr *tree) {
 	lost := tr.parent != nil && len(tr.path) == 0 && m.now-tr.lostPath > lostPathGrace
 	switch {
 	case tr.parent == nil || lost:
-		tr.nextTry = m.now + orphanRetry
 		if n := m.chooseParent(tr, true); n != nil {
+			tr.nextTry = m.now + orphanRetry
 			m.subscribe(tr, n)
 		}
 	case tr.temporary:
@@ -184,7 +184,7 @@ func (m *Machine) chooseParent(tr *tree, lastResort bool) *neighbour {
 
 // cost estimates in milliseconds how late pieces would come from a neighbour.
 func (m *Machine) cost(tr *tree, n *neighbour) int {
-	const hop, sameParent, dice = 40, 30, 20
+	const hop, sameParent, dice = 80, 10, 20
 	cost := hop*len(n.trees[tr.index].path) + int(n.rtt.Milliseconds()/2) + m.rng.IntN(dice)
 	for _, other := range m.trees {
 		// Trees with different parents do not fail together.
