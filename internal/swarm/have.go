@@ -40,26 +40,22 @@ func (m *Machine) tellAll(n *neighbour) {
 	n.nextHave = m.now + m.haveInterval(n)
 }
 
-// tellHave sends a have-map. Edges get none from viewers: they do not ask
-// viewers for anything.
+// tellHave sends a have-map, even an empty one: it shows that the peer is
+// alive. Edges get none from viewers: they do not ask viewers for anything.
 func (m *Machine) tellHave(n *neighbour) {
 	if m.cfg.Leaf || n.serves() && !m.serving() {
 		return
 	}
 	msg := &wire.Have{Epoch: m.epoch.Tag()}
-	first := false
 	for _, t := range m.tracks {
 		rt := n.tracks[t.index]
-		first = first || !rt.full
 		if th, ok := m.trackHave(n, t, rt); ok {
 			msg.Tracks = append(msg.Tracks, th)
 		}
 		rt.full = true
 		rt.cursor = t.changes.total
 	}
-	if len(msg.Tracks) > 0 || first {
-		m.send(n, msg)
-	}
+	m.send(n, msg)
 }
 
 // trackHave returns what a neighbour is told of a track.

@@ -286,6 +286,28 @@ func TestFreeRiders(t *testing.T) {
 	}
 }
 
+// TestPause has the source make nothing for longer than a silent neighbour is
+// kept, and than the window lasts.
+func TestPause(t *testing.T) {
+	t.Parallel()
+	w, _, viewers := settled(t, 85, 10, func(c *Config) { c.Window = 5 * time.Second })
+	w.stop = w.now
+	w.run(20 * time.Second)
+	for i, p := range viewers {
+		if s := p.m.Stats(); s.Viewers < 7 || s.Attached != s.Trees {
+			t.Errorf("viewer %d in the pause: %+v", i, s)
+		}
+	}
+	w.stop = time.Hour
+	w.frame(1)
+	w.frame(2)
+	w.run(25 * time.Second)
+	w.complete()
+	if n := w.missed(); n != 0 {
+		t.Errorf("%d fragments missed", n)
+	}
+}
+
 // TestNewEpoch restarts the source's run under the peers' feet.
 func TestNewEpoch(t *testing.T) {
 	t.Parallel()
