@@ -12,7 +12,6 @@ import (
 	"io"
 	"log/slog"
 	"net"
-	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -31,8 +30,8 @@ import (
 const (
 	// reportInterval is how often the tracker hears of the stream's rate.
 	reportInterval = 3 * time.Second
-	// farewell is what the last catalog may take to reach the edge.
-	farewell = 500 * time.Millisecond
+	// farewellTimeout is what the last catalog may take to reach the edge.
+	farewellTimeout = 500 * time.Millisecond
 )
 
 // Config of a source.
@@ -64,8 +63,6 @@ type Source struct {
 	page   net.Listener
 	keys   signal.Keyring
 	epoch  wire.Epoch
-
-	catalog atomic.Pointer[wire.Catalog]
 }
 
 // New checks the configuration, opens the input and binds the sockets.
@@ -103,6 +100,7 @@ func New(cfg Config) (src *Source, err error) {
 	if s.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
 		Identity: identity, Admit: peer.AdmitTickets(&s.keys), Logger: s.log,
 	}); err != nil {
+		s.Close()
 		return nil, err
 	}
 	signer := live.NewSigner(s.key)
@@ -145,12 +143,9 @@ func (s *Source) Serve(ctx context.Context) error {
 	}
 	group.Go(func() error {
 		defer stop()
-		err := s.input.Run(ctx, segment.New(segment.Config{Epoch: s.epoch, Title: s.cfg.Title}, output{s}))
-		if ctx.Err() != nil {
-			return nil
-		}
-		s.sayEnd()
-		return err
+		seg := segment.New(segment.Config{Epoch: s.epoch, Title: s.cfg.Title, Logger: s.log}, output{s})
+		err := s.input.Run(ctx, seg)
+		return errors.Join(err, s.farewell(seg))
 	})
 	err := group.Wait()
 	if errors.Is(err, context.Canceled) {
@@ -161,30 +156,27 @@ func (s *Source) Serve(ctx context.Context) error {
 
 // Close ends the stream and closes all sockets. Serve does it too.
 func (s *Source) Close() {
-	s.sayEnd()
 	s.hub.Close()
-	s.host.Close("the broadcast has ended")
+	if s.host != nil {
+		s.host.Close("the broadcast has ended")
+	}
 	if s.page != nil {
 		s.page.Close()
 	}
 }
 
-// sayEnd tells the swarm, signed, that nothing follows.
-func (s *Source) sayEnd() {
-	c := s.catalog.Load()
-	if c == nil || c.Ended {
-		return
+// farewell tells the swarm, signed, that nothing follows.
+func (s *Source) farewell(seg *segment.Segmenter) error {
+	if s.hub.Catalog() == nil {
+		return nil // the input never said what it would send
 	}
-	ended := *c
-	ended.Version++
-	ended.Ended = true
-	s.catalog.Store(&ended)
-	if err := s.swarm.PublishCatalog(&ended); err != nil {
-		return
+	if err := seg.End(); err != nil {
+		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), farewell)
+	ctx, cancel := context.WithTimeout(context.Background(), farewellTimeout)
 	defer cancel()
 	s.swarm.Flush(ctx)
+	return nil
 }
 
 // announce says who this source is, at each connection to the tracker.
@@ -245,7 +237,6 @@ type output struct{ s *Source }
 func (o output) Catalog(c *wire.Catalog) error {
 	mine := *c
 	mine.Stream = o.s.Stream()
-	o.s.catalog.Store(&mine)
 	return o.s.swarm.PublishCatalog(&mine)
 }
 

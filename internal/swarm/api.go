@@ -132,7 +132,8 @@ type Deliver struct {
 }
 
 // Missed tells that a fragment was given up at its deadline: delivery goes on
-// with the fragment after it.
+// with the fragment after it. A peer that was away for more fragments than are
+// kept is told of the last of them only, and then begins at a key frame again.
 type Missed struct {
 	Track wire.TrackID
 	Seq   wire.Seq

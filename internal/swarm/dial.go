@@ -106,7 +106,7 @@ func (m *Machine) introduced(peers []wire.PeerInfo, urgent bool) {
 		}
 		info := wire.PeerInfo{ID: p.ID, Role: p.Role, Addrs: slices.Clone(p.Addrs[:min(len(p.Addrs), wire.MaxAddrs)])}
 		m.book.add(info, urgent && m.byID[p.ID] == nil)
-		m.hurry()
+		m.hurryNeighbours()
 	}
 }
 

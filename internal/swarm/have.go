@@ -3,7 +3,6 @@
 package swarm
 
 import (
-	"slices"
 	"time"
 
 	"p2plive/internal/wire"
@@ -19,6 +18,15 @@ func (m *Machine) tell() {
 		m.tellHave(n)
 		m.tellTrees(n)
 	}
+}
+
+// tellSoon has everybody told in the next tick, of all trees at once.
+func (m *Machine) tellSoon() {
+	soon := m.now + busyTick
+	for _, n := range m.neighbours {
+		n.nextHave = min(n.nextHave, soon)
+	}
+	m.nextWork = min(m.nextWork, soon)
 }
 
 func (m *Machine) haveInterval(n *neighbour) time.Duration {
@@ -41,26 +49,22 @@ func (m *Machine) tellAll(n *neighbour) {
 	n.nextHave = m.now + m.haveInterval(n)
 }
 
-// tellHave sends a have-map. Edges get none from viewers: they do not ask
-// viewers for anything.
+// tellHave sends a have-map, even an empty one: it shows that the peer is
+// alive. Edges get none from viewers: they do not ask viewers for anything.
 func (m *Machine) tellHave(n *neighbour) {
 	if m.cfg.Leaf || n.serves() && !m.serving() {
 		return
 	}
 	msg := &wire.Have{Epoch: m.epoch.Tag()}
-	first := false
 	for _, t := range m.tracks {
 		rt := n.tracks[t.index]
-		first = first || !rt.full
 		if th, ok := m.trackHave(n, t, rt); ok {
 			msg.Tracks = append(msg.Tracks, th)
 		}
 		rt.full = true
 		rt.cursor = t.changes.total
 	}
-	if len(msg.Tracks) > 0 || first {
-		m.send(n, msg)
-	}
+	m.send(n, msg)
 }
 
 // trackHave returns what a neighbour is told of a track.
@@ -237,7 +241,7 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 	lied := t.begun && !t.proven && m.now-t.begunAt > time.Second
 	switch {
 	case !t.begun || lied:
-		m.restart(t, th.Start)
+		m.misled(t, th.Start)
 		t.extend(min(th.Newest, th.Start+maxAhead), m.now)
 		for _, f := range t.frags {
 			f.backlog = true
@@ -247,14 +251,13 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 		// The first piece was pushed before a have-map came.
 		t.extendDown(th.Start, m.now)
 		m.hurry()
-	default:
-		newest, ok := m.likelyNewest(t)
-		if ok && !t.empty() && newest > t.newest() {
-			limit := t.newest()
-			if t.proven {
-				limit = t.provenSeq
-			}
-			t.extend(min(newest, limit+wire.MaxHave), m.now)
+	case !t.empty() && th.Newest > t.newest():
+		limit := t.newest()
+		if t.proven {
+			limit = t.provenSeq
+		}
+		if newest := min(m.likelyNewest(t), limit+wire.MaxHave); newest > t.newest() {
+			t.extend(newest, m.now)
 		}
 	}
 }
@@ -263,27 +266,24 @@ func (t *track) backlogged() bool { return !t.empty() && t.frags[0].backlog }
 
 // likelyNewest returns the newest fragment that an edge or two viewers, if
 // there are two, say exists: one liar is not believed.
-func (m *Machine) likelyNewest(t *track) (wire.Seq, bool) {
-	var servers, viewers []wire.Seq
+func (m *Machine) likelyNewest(t *track) wire.Seq {
+	var served, first, second wire.Seq // of edges, and the two highest of viewers
+	viewers, servers := 0, 0
 	for _, n := range m.neighbours {
 		rt := n.tracks[t.index]
 		switch {
 		case !rt.any:
 		case n.serves():
-			servers = append(servers, rt.newest)
+			servers++
+			served = max(served, rt.newest)
 		default:
-			viewers = append(viewers, rt.newest)
+			viewers++
+			second = max(second, min(first, rt.newest))
+			first = max(first, rt.newest)
 		}
 	}
-	slices.Sort(viewers)
-	if len(viewers) > 1 {
-		servers = append(servers, viewers[len(viewers)-2])
+	if servers == 0 && viewers == 1 {
+		return first
 	}
-	if len(servers) == 0 {
-		servers = viewers
-	}
-	if len(servers) == 0 {
-		return 0, false
-	}
-	return slices.Max(servers), true
+	return max(served, second)
 }

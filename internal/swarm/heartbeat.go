@@ -68,6 +68,8 @@ func (m *Machine) onHeartbeat(n *neighbour, msg *wire.Heartbeat) {
 		rt.free, rt.weight, rt.path = s.Free, s.Weight, s.Path
 		if tr.parent == n {
 			m.parentMoved(tr, n, s.Path)
+		} else if tr.parent == nil && tr.pending == nil {
+			m.nextWork = min(m.nextWork, m.now+busyTick/4)
 		}
 	}
 }

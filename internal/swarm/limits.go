@@ -58,7 +58,7 @@ const (
 	orphanRetry = 100 * time.Millisecond
 	// improveEvery is how often a peer may move to a better place. Each move
 	// costs a few messages and makes the peers below it wait.
-	improveEvery = 5 * time.Second
+	improveEvery = 2 * time.Second
 	// improveDepth is by how many hops a place must be better.
 	improveDepth = 2
 	// settleTime is how long a peer in a temporary place takes no children:
@@ -205,4 +205,6 @@ const (
 	busyTick = 20 * time.Millisecond
 	// idleTick is how often it looks at everything else.
 	idleTick = 50 * time.Millisecond
+	// keepEvery is how often the number of neighbours is looked at.
+	keepEvery = 100 * time.Millisecond
 )

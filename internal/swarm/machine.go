@@ -34,6 +34,7 @@ type Machine struct {
 	sentAt        time.Duration // when all that was emitted has left, if the uplink is known
 	backlogAsked  int           // pieces of the backlog asked for and not yet come
 	nextWork      time.Duration
+	nextKeep      time.Duration
 	nextAssign    time.Duration
 	nextRebalance time.Duration
 	nextWant      time.Duration
@@ -122,7 +123,10 @@ func (m *Machine) work() {
 		}
 		m.tell()
 	}
-	m.keepNeighbours()
+	if m.now >= m.nextKeep {
+		m.nextKeep = m.now + keepEvery
+		m.keepNeighbours()
+	}
 	m.nextWork = m.now + idleTick
 	if missing {
 		m.nextWork = m.now + busyTick
@@ -131,6 +135,12 @@ func (m *Machine) work() {
 
 // hurry has work done at the end of this event.
 func (m *Machine) hurry() { m.nextWork = m.now }
+
+// hurryNeighbours has dials looked after as well.
+func (m *Machine) hurryNeighbours() {
+	m.nextKeep = m.now
+	m.hurry()
+}
 
 // schedule asks for the next tick, if it is not the one asked for.
 func (m *Machine) schedule() {

@@ -137,7 +137,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 	}
 	n.tokens.fill(m.now)
 	n.fit(m)
-	if n.serves() && m.count(wire.RoleEdge) == 0 {
+	if m.cfg.Role == wire.RoleViewer && n.serves() && m.count(wire.RoleEdge) == 0 {
 		m.edgesFrom = m.now + joinGrace
 	}
 	m.byID[ev.Peer] = n
@@ -145,14 +145,14 @@ func (m *Machine) peerUp(ev PeerUp) {
 	if m.live {
 		m.tellAll(n)
 	}
-	m.hurry()
+	m.hurryNeighbours()
 }
 
 func (m *Machine) peerDown(id wire.PeerID) {
 	if n := m.byID[id]; n != nil {
 		m.remove(n)
 		m.book.lost(id, m.now)
-		m.hurry()
+		m.hurryNeighbours()
 	}
 }
 

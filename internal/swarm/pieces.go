@@ -67,8 +67,7 @@ func (m *Machine) place(t *track, seq wire.Seq) {
 	case !t.begun:
 		m.restart(t, seq)
 	case !t.proven && (seq < t.base || !t.empty() && seq > t.newest()+maxAhead):
-		// What a neighbour said about the stream was wrong.
-		m.restart(t, seq)
+		m.misled(t, seq)
 	case seq > t.base+wire.Seq(len(t.frags))+maxAhead:
 		m.jump(t, seq)
 	}
@@ -76,6 +75,20 @@ func (m *Machine) place(t *track, seq wire.Seq) {
 	t.prove(seq, m.now)
 	if t.low < seq {
 		m.nextWork = min(m.nextWork, m.now+busyTick)
+	}
+}
+
+// misled begins a track anew because what a neighbour said about it was wrong.
+// The parents were asked to push from a fragment that does not exist.
+func (m *Machine) misled(t *track, first wire.Seq) {
+	m.restart(t, first)
+	for _, tr := range t.trees {
+		if tr.pending != nil {
+			m.leave(tr, tr.pending, 0)
+		}
+		if tr.parent != nil {
+			m.leave(tr, tr.parent, 0)
+		}
 	}
 }
 

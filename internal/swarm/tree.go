@@ -98,8 +98,8 @@ func (m *Machine) seekParent(tr *tree) {
 	lost := tr.parent != nil && len(tr.path) == 0 && m.now-tr.lostPath > lostPathGrace
 	switch {
 	case tr.parent == nil || lost:
-		tr.nextTry = m.now + orphanRetry
 		if n := m.chooseParent(tr, true); n != nil {
+			tr.nextTry = m.now + orphanRetry
 			m.subscribe(tr, n)
 		}
 	case tr.temporary:
@@ -184,7 +184,7 @@ func (m *Machine) chooseParent(tr *tree, lastResort bool) *neighbour {
 
 // cost estimates in milliseconds how late pieces would come from a neighbour.
 func (m *Machine) cost(tr *tree, n *neighbour) int {
-	const hop, sameParent, dice = 40, 30, 20
+	const hop, sameParent, dice = 80, 10, 20
 	cost := hop*len(n.trees[tr.index].path) + int(n.rtt.Milliseconds()/2) + m.rng.IntN(dice)
 	for _, other := range m.trees {
 		// Trees with different parents do not fail together.
@@ -314,13 +314,16 @@ func refusalPenalty(r wire.RefuseReason) time.Duration {
 }
 
 // setPath notes the path to the source and tells the children at once: only
-// so do they notice a cycle before data stops.
+// so do they notice a cycle before data stops. Viewers that wait for an edge to
+// have a path hear of it in the next tick, not in its next have-map.
 func (m *Machine) setPath(tr *tree, path []wire.PathID) {
 	if slices.Equal(tr.path, path) {
 		return
 	}
 	if len(path) == 0 {
 		tr.lostPath = m.now
+	} else if len(tr.path) == 0 && m.serving() {
+		m.tellSoon()
 	}
 	tr.path = path
 	for _, c := range tr.children {

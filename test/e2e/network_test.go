@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -34,44 +35,91 @@ type node struct {
 // restart starts the role again after its end.
 func (n *node) restart() { n.Process = n.start() }
 
-// newNode starts a role; args makes its arguments from its addresses.
-func newNode(t *testing.T, name string, args func(udp, http string) []string) *node {
+// program is one of the builds of the program, for one test.
+type program struct {
+	t    *testing.T
+	path string
+}
+
+// checked is the build with the race detector, where the test has it: for
+// everything that is about what happens, and not when.
+func checked(t *testing.T) program { return program{t, bin.Checked} }
+
+// fast is the build for what is measured: how much is missed or delayed.
+func fast(t *testing.T) program { return program{t, bin.Fast} }
+
+// run starts the program.
+func (p program) run(name string, args ...string) *proc.Process {
+	p.t.Helper()
+	return p.start(proc.Spec{Name: name, Args: args})
+}
+
+// start starts the program as spec says. At the test's end it looks at what
+// the program has logged.
+func (p program) start(spec proc.Spec) *proc.Process {
+	p.t.Helper()
+	spec.Path = p.path
+	process := proc.Start(p.t, spec)
+	p.t.Cleanup(func() { checkLog(p.t, process) })
+	return process
+}
+
+// maxLogged is more than any role has to say in a test, and far less than a
+// line for each of the packets and connections that strangers send.
+const maxLogged = 60
+
+// checkLog wants a short log, and on standard error nothing that is neither of
+// the log nor for the user.
+func checkLog(t *testing.T, p *proc.Process) {
 	t.Helper()
-	n := &node{udp: proc.FreeAddr(t), http: proc.FreeAddr(t)}
-	n.start = func() *proc.Process {
-		return proc.Start(t, proc.Spec{Name: name, Path: bin.Checked, Args: args(n.udp, n.http)})
+	lines := p.Stderr.All()
+	if len(lines) > maxLogged {
+		t.Errorf("%s has logged %d lines", p.Name, len(lines))
 	}
+	for _, line := range lines {
+		if !isLog(line.Text) && !strings.HasPrefix(line.Text, "p2plive: ") && !strings.HasPrefix(line.Text, "watch at http://") {
+			t.Errorf("%s: %q is neither of the log nor for the user", p.Name, line.Text)
+			return
+		}
+	}
+}
+
+// node starts a role; args makes its arguments from its addresses.
+func (p program) node(name string, args func(udp, http string) []string) *node {
+	p.t.Helper()
+	n := &node{udp: proc.FreeAddr(p.t), http: proc.FreeAddr(p.t)}
+	n.start = func() *proc.Process { return p.run(name, args(n.udp, n.http)...) }
 	n.restart()
 	return n
 }
 
-func newTracker(t *testing.T, args ...string) *node {
-	t.Helper()
-	n := newNode(t, "tracker", func(udp, http string) []string {
+func (p program) tracker(args ...string) *node {
+	p.t.Helper()
+	n := p.node("tracker", func(udp, http string) []string {
 		return append([]string{"tracker", "--listen", http, "--udp", udp}, args...)
 	})
-	n.awaitHealthy(t)
+	n.awaitHealthy(p.t)
 	return n
 }
 
-func newEdge(t *testing.T, tracker string, args ...string) *node {
-	t.Helper()
-	n := newNode(t, "edge", func(udp, http string) []string {
+func (p program) edge(tracker string, args ...string) *node {
+	p.t.Helper()
+	n := p.node("edge", func(udp, http string) []string {
 		return append([]string{"edge", "--tracker", tracker, "--udp", udp, "--http", http}, args...)
 	})
-	n.awaitHealthy(t)
+	n.awaitHealthy(p.t)
 	return n
 }
 
-// newSource starts a source and returns when it takes its input.
-func newSource(t *testing.T, tracker, name, input string, args ...string) *node {
-	t.Helper()
-	n := newNode(t, "source", func(udp, http string) []string {
+// source starts a source and returns when it takes its input.
+func (p program) source(tracker, input string, args ...string) *node {
+	p.t.Helper()
+	n := p.node("source", func(udp, http string) []string {
 		return append([]string{
-			"source", "--tracker", tracker, "--name", name, "--input", input, "--udp", udp, "--http", http,
+			"source", "--tracker", tracker, "--name", streamName, "--input", input, "--udp", udp, "--http", http,
 		}, args...)
 	})
-	n.awaitLink(t)
+	n.awaitLink(p.t)
 	return n
 }
 
@@ -93,27 +141,22 @@ func (n *node) awaitHealthy(t *testing.T) {
 
 // network is a tracker, an edge and a source.
 type network struct {
-	t                     *testing.T
+	program
 	tracker, edge, source *node
 	url, link             string
 }
 
 const streamName = "test"
 
-// newNetwork starts a network whose source sends the built-in clip, and
-// returns when an edge has the stream.
-func newNetwork(t *testing.T) *network {
-	t.Helper()
-	return newNetworkOf(t, "demo")
-}
-
-func newNetworkOf(t *testing.T, input string) *network {
-	t.Helper()
-	n := &network{t: t, tracker: newTracker(t)}
+// network starts a network whose source sends that input, and returns when an
+// edge has the stream.
+func (p program) network(input string) *network {
+	p.t.Helper()
+	n := &network{program: p, tracker: p.tracker()}
 	n.url = "http://" + n.tracker.http
 	n.link = n.url + "/s/" + streamName
-	n.edge = newEdge(t, n.url)
-	n.source = newSource(t, n.url, streamName, input)
+	n.edge = p.edge(n.url)
+	n.source = p.source(n.url, input)
 	n.awaitLive()
 	return n
 }
@@ -135,7 +178,7 @@ func (n *network) viewers(count int) []*viewer {
 	n.t.Helper()
 	var all []*viewer
 	for i := range count {
-		all = append(all, newViewer(n.t, fmt.Sprintf("viewer %d", i+1), n.link))
+		all = append(all, n.viewer(fmt.Sprintf("viewer %d", i+1), n.link))
 	}
 	for _, v := range all {
 		v.awaitPlaying(n.t, time.Now(), playTime)

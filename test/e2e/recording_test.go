@@ -17,15 +17,15 @@ import (
 func TestRecordings(t *testing.T) {
 	t.Parallel()
 	rtmp := proc.FreeAddr(t)
-	n := newNetworkOf(t, "rtmp://"+rtmp)
+	n := fast(t).network("rtmp://" + rtmp)
 	publish(t, rtmp)
 
 	const long, short = 20 * time.Second, 8 * time.Second
 	mp4, ts := filepath.Join(t.TempDir(), "x.mp4"), filepath.Join(t.TempDir(), "x.ts")
 	viewers := []*viewer{
-		newViewer(t, "viewer to .mp4", n.link, "--out", mp4, "--duration", long.String()),
-		newViewer(t, "viewer to .ts", n.link, "--out", ts, "--duration", long.String()),
-		newViewer(t, "viewer", n.link, "--duration", (long + short).String()),
+		n.viewer("viewer to .mp4", n.link, "--out", mp4, "--duration", long.String()),
+		n.viewer("viewer to .ts", n.link, "--out", ts, "--duration", long.String()),
+		n.viewer("viewer", n.link, "--duration", (long + short).String()),
 	}
 	for _, v := range viewers {
 		v.awaitPlaying(t, time.Now(), playTime)
@@ -66,8 +66,8 @@ func recordToPipe(t *testing.T, link string, duration time.Duration) {
 		Name: "ffprobe", Path: "ffprobe", Foreign: true, Args: append(probeArgs, "-"), Stdin: r, Stdout: &stdout,
 	})
 	r.Close()
-	watch := proc.Start(t, proc.Spec{
-		Name: "viewer to a pipe", Path: bin.Checked, Stdout: w,
+	watch := fast(t).start(proc.Spec{
+		Name: "viewer to a pipe", Stdout: w,
 		Args: []string{"watch", link, "--out", "-", "--duration", duration.String(), "--http", proc.FreeAddr(t), "--udp", "127.0.0.1:0"},
 	})
 	w.Close()

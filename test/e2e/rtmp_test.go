@@ -16,8 +16,8 @@ import (
 func TestHostilePublishers(t *testing.T) {
 	t.Parallel()
 	rtmp := proc.FreeAddr(t)
-	n := newNetworkOf(t, "rtmp://"+rtmp)
-	v := newViewer(t, "viewer", n.link)
+	n := checked(t).network("rtmp://" + rtmp)
+	v := n.viewer("viewer", n.link)
 
 	rubbish := make([]byte, 64<<10)
 	_, _ = rand.Read(rubbish) // never fails

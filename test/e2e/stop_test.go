@@ -18,7 +18,7 @@ const atOnce = 2 * time.Second
 // and looks at what the others know of it.
 func TestStop(t *testing.T) {
 	t.Parallel()
-	n := newNetwork(t)
+	n := checked(t).network("demo")
 	viewers := n.viewers(3)
 	leaver, rest := viewers[0], viewers[1:]
 

@@ -29,7 +29,7 @@ type failure struct {
 // wantFailure runs a command and checks its exit code and its one line.
 func wantFailure(t *testing.T, want failure, env []string, args ...string) {
 	t.Helper()
-	p := proc.Start(t, proc.Spec{Name: args[0], Path: bin.Checked, Args: args, Env: env})
+	p := checked(t).start(proc.Spec{Name: args[0], Args: args, Env: env})
 	checkFailure(t, p, want)
 }
 
@@ -132,8 +132,8 @@ func TestPortInUse(t *testing.T) {
 func TestConfiguration(t *testing.T) {
 	t.Parallel()
 	listen, udp := proc.FreeAddr(t), proc.FreeAddr(t)
-	proc.Start(t, proc.Spec{
-		Name: "tracker", Path: bin.Checked, Args: []string{"tracker"},
+	checked(t).start(proc.Spec{
+		Name: "tracker", Args: []string{"tracker"},
 		Env: []string{
 			"P2PLIVE_LISTEN=" + listen,
 			"P2PLIVE_CONFIG=" + writeFile(t, "config.yaml", "tracker:\n  listen: 127.0.0.1:1\n  udp: "+udp+"\nwatch:\n  json: true\n"),
@@ -152,7 +152,7 @@ func TestConfiguration(t *testing.T) {
 // TestInputFiles gives sources files that they cannot send.
 func TestInputFiles(t *testing.T) {
 	t.Parallel()
-	tracker := newTracker(t)
+	tracker := checked(t).tracker()
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	makeMedia(t, file("good.mp4"), "-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p", "-c:a", "aac", "-movflags", "+faststart")
@@ -180,14 +180,12 @@ func TestInputFiles(t *testing.T) {
 		"no-index.mp4":    "",
 		"not-a-video.mp4": "",
 		"codec.mp4":       "codec",
-		".":               "directory",
+		".":               "not a regular file",
 	}
 	for name, text := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := proc.Start(t, proc.Spec{Name: "source", Path: bin.Checked, Args: []string{
-				"source", "--tracker", "http://" + tracker.http, "--name", "x", "--input", file(name),
-				"--http", "127.0.0.1:0", "--udp", "127.0.0.1:0",
-			}})
+			p := checked(t).run("source", "source", "--tracker", "http://"+tracker.http, "--name", "x",
+				"--input", file(name), "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0")
 			checkFailure(t, p, failure{exitFailed, text})
 			if name != "." && len(p.Stderr.Containing(name)) == 0 {
 				t.Error("the line does not name the file")
@@ -195,8 +193,8 @@ func TestInputFiles(t *testing.T) {
 		})
 	}
 	t.Run("rubbish on standard input", func(t *testing.T) {
-		p := proc.Start(t, proc.Spec{
-			Name: "source", Path: bin.Checked, Stdin: strings.NewReader(strings.Repeat("no MPEG-TS ", 100_000)),
+		p := checked(t).start(proc.Spec{
+			Name: "source", Stdin: strings.NewReader(strings.Repeat("no MPEG-TS ", 100_000)),
 			Args: []string{
 				"source", "--tracker", "http://" + tracker.http, "--name", "x", "--input", "-",
 				"--http", "127.0.0.1:0", "--udp", "127.0.0.1:0",
@@ -211,7 +209,7 @@ func TestKeys(t *testing.T) {
 	t.Parallel()
 	edgeKey, publishKey := writeFile(t, "edge", "edge-secret"), writeFile(t, "publish", "publish-secret")
 	wrong := writeFile(t, "wrong", "another-secret")
-	tracker := "http://" + newTracker(t, "--edge-key-file", edgeKey, "--publish-key-file", publishKey).http
+	tracker := "http://" + checked(t).tracker("--edge-key-file", edgeKey, "--publish-key-file", publishKey).http
 	edge := []string{"edge", "--tracker", tracker, "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0"}
 	source := []string{"source", "--tracker", tracker, "--name", streamName, "--input", "demo", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0"}
 	t.Run("wrong edge key", func(t *testing.T) {
@@ -227,8 +225,9 @@ func TestKeys(t *testing.T) {
 		wantFailure(t, failure{exitFailed, "publish key"}, nil, source...)
 	})
 	t.Run("right keys", func(t *testing.T) {
-		newEdge(t, tracker, "--edge-key-file", edgeKey)
-		newSource(t, tracker, streamName, "demo", "--publish-key-file", publishKey)
-		newViewer(t, "viewer", tracker+"/s/"+streamName).awaitPlaying(t, time.Now(), playTime)
+		p2plive := checked(t)
+		p2plive.edge(tracker, "--edge-key-file", edgeKey)
+		p2plive.source(tracker, "demo", "--publish-key-file", publishKey)
+		p2plive.viewer("viewer", tracker+"/s/"+streamName).awaitPlaying(t, time.Now(), playTime)
 	})
 }

@@ -79,9 +79,9 @@ const (
 // viewer is a running `watch --json`.
 type viewer struct{ *node }
 
-func newViewer(t *testing.T, name, link string, args ...string) *viewer {
-	t.Helper()
-	return &viewer{newNode(t, name, func(udp, http string) []string {
+func (p program) viewer(name, link string, args ...string) *viewer {
+	p.t.Helper()
+	return &viewer{p.node(name, func(udp, http string) []string {
 		return append([]string{"watch", link, "--json", "--udp", udp, "--http", http}, args...)
 	})}
 }
@@ -117,12 +117,17 @@ func (v *viewer) last(t *testing.T) status {
 	return all[len(all)-1]
 }
 
-// await waits for a status that was printed after that moment and that ok
-// accepts.
+// await waits for a status that was printed after that moment, and no later
+// than within after it, and that ok accepts. The zero moment stands for all
+// there are, and within begins now.
 func (v *viewer) await(t *testing.T, after time.Time, within time.Duration, what string, ok func(status) bool) status {
 	t.Helper()
 	var found status
-	_, seen := v.Stdout.Await(time.Until(after.Add(within)), func(line proc.Line) bool {
+	left := within
+	if !after.IsZero() {
+		left = time.Until(after.Add(within))
+	}
+	_, seen := v.Stdout.Await(left, func(line proc.Line) bool {
 		s, err := parseStatus(line)
 		found = s
 		return err == nil && line.At.After(after) && ok(s)

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -25,9 +26,10 @@ func TestTrackerComesLate(t *testing.T) {
 	listen, udp := proc.FreeAddr(t), proc.FreeAddr(t)
 	url := "http://" + listen
 	link := url + "/s/" + streamName
-	edge := newEdge(t, url)
-	source := newSource(t, url, streamName, "demo")
-	v := newViewer(t, "viewer", link)
+	p2plive := fast(t)
+	edge := p2plive.edge(url)
+	source := p2plive.source(url, "demo")
+	v := p2plive.viewer("viewer", link)
 	peers := []*node{edge, source, v.node}
 	for _, p := range peers {
 		p.WaitLine(startTime, "tracker is away")
@@ -43,10 +45,10 @@ func TestTrackerComesLate(t *testing.T) {
 	}
 
 	start := func() *proc.Process {
-		return proc.Start(t, proc.Spec{Name: "tracker", Path: bin.Checked, Args: []string{"tracker", "--listen", listen, "--udp", udp}})
+		return p2plive.run("tracker", "tracker", "--listen", listen, "--udp", udp)
 	}
 	tracker := start()
-	v.awaitPlaying(t, time.Now(), playTime)
+	before := v.awaitPlaying(t, time.Now(), playTime)
 
 	tracker.Kill()
 	killed := time.Now()
@@ -59,9 +61,9 @@ func TestTrackerComesLate(t *testing.T) {
 		_, err := streamOf(url)
 		return err
 	})
-	s := v.awaitPlaying(t, time.Now(), startTime)
-	if s.FragmentsMissed != 0 || s.Stalls != 0 {
-		t.Errorf("the tracker's crash was felt: %d fragments missed, %d stalls", s.FragmentsMissed, s.Stalls)
+	after := v.awaitPlaying(t, time.Now(), startTime)
+	if after.FragmentsMissed != before.FragmentsMissed || after.Stalls != before.Stalls {
+		t.Errorf("the tracker's crash was felt: %+v before, %+v after", before, after)
 	}
 }
 
@@ -77,13 +79,14 @@ func TestTrackerIsNotThere(t *testing.T) {
 // begins it again.
 func TestStreamComesLate(t *testing.T) {
 	t.Parallel()
-	url := "http://" + newTracker(t).http
-	newEdge(t, url)
-	v := newViewer(t, "viewer", url+"/s/"+streamName)
+	p2plive := checked(t)
+	url := "http://" + p2plive.tracker().http
+	p2plive.edge(url)
+	v := p2plive.viewer("viewer", url+"/s/"+streamName)
 	v.WaitLine(startTime, "not live yet")
 	v.await(t, time.Time{}, startTime, "waits", func(s status) bool { return s.State == "waiting" })
 
-	newSource(t, url, streamName, "demo")
+	p2plive.source(url, "demo")
 	live := time.Now()
 	v.await(t, live, playTime, "is live", func(s status) bool { return s.State == "live" })
 	v.awaitPlaying(t, live, playTime)
@@ -94,11 +97,12 @@ func TestStreamComesLate(t *testing.T) {
 // key: viewers that stayed play on.
 func TestSourceStartsAgain(t *testing.T) {
 	t.Parallel()
-	url := "http://" + newTracker(t).http
-	newEdge(t, url)
-	key := t.TempDir() + "/stream.key"
-	source := newSource(t, url, streamName, "demo", "--stream-key-file", key)
-	v := newViewer(t, "viewer", url+"/s/"+streamName)
+	p2plive := checked(t)
+	url := "http://" + p2plive.tracker().http
+	p2plive.edge(url)
+	key := filepath.Join(t.TempDir(), "stream.key")
+	source := p2plive.source(url, "demo", "--stream-key-file", key)
+	v := p2plive.viewer("viewer", url+"/s/"+streamName)
 	v.awaitPlaying(t, time.Now(), playTime)
 
 	source.Stop()
@@ -114,7 +118,7 @@ func TestSourceStartsAgain(t *testing.T) {
 // TestNameIsTaken announces a second stream under the name of a live one.
 func TestNameIsTaken(t *testing.T) {
 	t.Parallel()
-	n := newNetwork(t)
+	n := checked(t).network("demo")
 	v := n.viewers(1)[0]
 	wantFailure(t, failure{exitFailed, "already live by another key"}, nil,
 		"source", "--tracker", n.url, "--name", streamName, "--input", "demo", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0")

@@ -30,12 +30,14 @@ export class Buffer {
   readonly epoch: number;
   private media: MediaSource;
   private lanes = new Map<number, Lane>();
-  private early: MediaMessage[] = [];
+  // What came before the lanes were open. The media source calls itself open a
+  // little before it says so in an event; what comes in between waits too.
+  private early: MediaMessage[] | null = [];
   private offset: number | null = null; // the stream's time at which this starts
   private url: string;
   private clocks = new Map<number, { end: number; wall: number }>();
 
-  constructor(private video: HTMLVideoElement, catalog: Catalog, tracks: Track[], private failed: () => void) {
+  constructor(private video: HTMLVideoElement, catalog: Catalog, private tracks: Track[], private failed: () => void) {
     this.epoch = catalog.epoch;
     const Source = mediaSource()!;
     this.media = new Source();
@@ -44,7 +46,9 @@ export class Buffer {
       "sourceopen",
       () => {
         for (const t of tracks) this.open(t);
-        for (const m of this.early.splice(0)) this.add(m);
+        const early = this.early ?? [];
+        this.early = null;
+        for (const m of early) this.add(m);
       },
       { once: true },
     );
@@ -54,8 +58,8 @@ export class Buffer {
 
   /** Whether the stream of the catalog can go on in this buffer. */
   fits(catalog: Catalog, tracks: Track[]): boolean {
-    if (catalog.epoch !== this.epoch || this.media.readyState === "ended") return false;
-    if (this.media.readyState === "closed") return true; // about to open
+    if (catalog.epoch !== this.epoch || (!this.early && this.media.readyState !== "open")) return false;
+    if (this.early) return tracks.every((t, i) => this.tracks[i]?.id === t.id); // about to open
     return tracks.length === this.lanes.size && tracks.every((t) => this.lanes.get(t.id)?.mime === mime(t));
   }
 
@@ -65,7 +69,7 @@ export class Buffer {
   }
 
   add(m: MediaMessage): void {
-    if (this.media.readyState === "closed") {
+    if (this.early) {
       this.early.push(m);
       return;
     }

@@ -2,27 +2,35 @@
 // comes out; player.ts carries it out.
 
 // What the player aims to have left when the buffer is at its lowest, in
-// seconds. Measured in Chromium: 80 ms play without a stall, 40 ms do not.
-const leastReserve = 0.08;
+// seconds. Measured in Chromium: on an idle machine 80 ms play without a stall and
+// 40 ms do not; the rest is for one whose two cores decode and carry the swarm.
+const leastReserve = 0.15;
 const mostReserve = 1;
 // How a stall raises the aim, and how slowly it sinks again, a second.
 const stallFactor = 1.6;
-const forget = 0.002;
+const forget = 0.005;
 // Within this distance of the aim the speed is left alone.
 const tolerance = 0.03;
 const fastest = 1.1;
 const slowest = 0.97;
 // So far from the aim it is quicker to jump than to hurry.
 const jumpBeyond = 1.5;
-// The buffer fills in steps: its low-water mark over this time counts.
+// A browser starts, and starts again, with this much in its buffer. Chromium
+// wants 200 ms of sound, and after it has run dry twice that and more, unless
+// it is made to start afresh by a jump.
+const restart = 0.24;
+// The buffer fills in steps, of 85 ms for sound: this much on top of the
+// reserve is where the newest media lies on average.
+const grain = 0.09;
+// The low-water mark of this time counts, in milliseconds.
 const horizon = 1000;
 
 export interface View {
   now: number; // milliseconds, any origin
   time: number; // of the player
-  paused: boolean;
+  paused: boolean; // by the user
   seeking: boolean;
-  stuck: boolean; // the player has nothing to show
+  dry: boolean; // the player has run out of what it needs and stands still
   range: { start: number; end: number } | null; // around or after time
   edge: { start: number; end: number } | null; // newest
 }
@@ -30,7 +38,7 @@ export interface View {
 export interface Step {
   rate: number;
   seek?: number;
-  stalled?: boolean;
+  stalled?: boolean; // playback has just stopped for want of data
 }
 
 export class Pace {
@@ -56,47 +64,61 @@ export class Pace {
       return { rate: 1 };
     }
     if (!this.begun) return this.begin(v);
-    if (!v.range) return this.starve();
-    if (v.time < v.range.start) {
-      // A hole ahead: what is behind it will not get there by itself.
-      const there = v.range.end - v.range.start >= this.reserve;
-      return there ? this.jump(v.range.start + 0.001) : this.starve();
-    }
-    const left = v.range.end - v.time;
-    if (v.edge && v.edge.end - v.time > jumpBeyond + this.reserve) return this.jump(this.live(v.edge));
-    this.lows = this.lows.filter((l) => v.now - l.at < horizon);
-    this.lows.push({ at: v.now, left });
+    if (v.dry && !this.stalled) return this.stall();
+    if (this.stalled) return this.recover(v);
+    // A hole ahead: what is behind it will not get here by itself.
+    if (!v.range || v.time < v.range.start) return this.hole(v);
+    if (v.edge && v.edge.end - v.time > this.reserve + jumpBeyond) return this.jump(this.live(v.edge));
+    return { rate: this.rate(v.now, v.range.end - v.time) };
+  }
+
+  private rate(now: number, left: number): number {
+    this.lows = this.lows.filter((l) => now - l.at < horizon);
+    this.lows.push({ at: now, left });
     const low = this.lows.reduce((a, l) => Math.min(a, l.left), Infinity);
-    if (v.stuck && left < 0.03) return this.starve();
-    this.stalled = this.stalled && v.stuck;
     const off = low - this.reserve;
-    if (Math.abs(off) < tolerance) return { rate: 1 };
-    return { rate: Math.min(fastest, Math.max(slowest, 1 + off / 2)) };
+    if (Math.abs(off) < tolerance) return 1;
+    return Math.min(fastest, Math.max(slowest, 1 + off / 2));
   }
 
   private begin(v: View): Step {
-    // Audio comes in steps of about 85 ms; a little more than one on top of
-    // the reserve is where playing on without a stall starts.
-    if (!v.edge || v.edge.end - v.edge.start < this.reserve + 0.05) return { rate: 1 };
+    if (!v.edge || v.edge.end - v.edge.start < this.behind()) return { rate: 1 };
     this.begun = true;
     return this.jump(this.live(v.edge));
   }
 
+  private stall(): Step {
+    this.stalled = true;
+    this.reserve = Math.min(this.reserve * stallFactor, mostReserve);
+    return { rate: 1, stalled: true };
+  }
+
+  /** After a stall the picture has stood still anyway: on to live. */
+  private recover(v: View): Step {
+    if (!v.dry) {
+      this.stalled = false;
+      return { rate: 1 };
+    }
+    const there = v.edge && v.edge.end - Math.max(v.edge.start, v.time) >= this.behind();
+    return there ? this.jump(this.live(v.edge!)) : { rate: 1 };
+  }
+
+  private hole(v: View): Step {
+    if (v.range && v.range.end - v.range.start >= this.reserve) return this.jump(v.range.start + 0.001);
+    return { rate: 1 };
+  }
+
+  private behind(): number {
+    return Math.max(restart, this.reserve + grain);
+  }
+
   private live(edge: { start: number; end: number }): number {
-    return Math.max(edge.start + 0.001, edge.end - this.reserve - 0.09);
+    return Math.max(edge.start + 0.001, edge.end - this.behind());
   }
 
   private jump(seek: number): Step {
     this.lows = [];
     this.stalled = false;
     return { rate: 1, seek };
-  }
-
-  private starve(): Step {
-    if (this.stalled) return { rate: 1 };
-    this.stalled = true;
-    this.reserve = Math.min(this.reserve * stallFactor, mostReserve);
-    this.lows = [];
-    return { rate: 1, stalled: true };
   }
 }

@@ -19,6 +19,7 @@ export interface Measures {
 
 const stepEvery = 100; // milliseconds
 const measureOver = 2000;
+const still = 300; // milliseconds without progress that count as none
 
 /** Plays a stream in a video element, as close to live as the buffer allows. */
 export class Player {
@@ -38,10 +39,13 @@ export class Player {
   private starting = false;
   private stalls = 0;
   private progress = { time: -1, at: 0 };
+  private dry = false;
   private clock = 0; // other end's clock minus ours, milliseconds
 
   constructor(private video: HTMLVideoElement, private address: () => Promise<string | null>) {
     video.addEventListener("error", () => this.rebuild());
+    video.addEventListener("waiting", () => (this.dry = !video.seeking));
+    for (const e of ["playing", "seeking", "canplay"]) video.addEventListener(e, () => (this.dry = false));
     document.addEventListener("visibilitychange", () => this.step());
     window.setInterval(() => this.step(), stepEvery);
   }
@@ -175,13 +179,14 @@ export class Player {
     if (!buffer) return;
     const now = performance.now();
     if (video.currentTime !== this.progress.time) this.progress = { time: video.currentTime, at: now };
-    const stuck = video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA || now - this.progress.at > 300;
+    // Not every browser says that it waits.
+    const dry = this.dry || (now - this.progress.at > still && video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA);
     const s = this.pace.step({
       now,
       time: video.currentTime,
       paused: this.paused,
       seeking: video.seeking,
-      stuck,
+      dry,
       range: buffer.range(video.currentTime),
       edge: buffer.edge(),
     });
@@ -192,7 +197,7 @@ export class Player {
       if (this.state === "playing") this.set("stalled");
     }
     if (video.paused && !this.paused && buffer.edge()) void this.play();
-    if (!stuck && !video.paused && this.state !== "playing" && this.state !== "ended") this.set("playing");
+    if (!dry && !video.paused && video.readyState > HTMLMediaElement.HAVE_CURRENT_DATA && this.state !== "playing" && this.state !== "ended") this.set("playing");
   }
 
   /** Plays with sound where the browser allows it, otherwise without. */

@@ -129,7 +129,9 @@ func (h *Hub) Subscribe() (*Subscription, error) {
 		return nil, ErrTooMany
 	}
 	h.readers++
-	return &Subscription{hub: h, begin: h.begin, next: h.begin.next, started: map[wire.TrackID]bool{}}, nil
+	return &Subscription{
+		hub: h, begin: h.begin, next: h.begin.next, opening: h.catalog, started: map[wire.TrackID]bool{},
+	}, nil
 }
 
 // push appends an item and returns its number.

@@ -264,3 +264,24 @@ func TestAudioOnly(t *testing.T) {
 	expect(t, s, KindCatalog)
 	expectFragment(t, s, sound(4))
 }
+
+func TestNothingIsLostOverARestart(t *testing.T) {
+	h := NewHub()
+	h.SetCatalog(catalog(1))
+	s := subscribe(t, h)
+	h.Publish(frame(0))
+	again := catalog(1)
+	again.Epoch = 2
+	h.SetCatalog(again)
+	fresh := *frame(0)
+	fresh.Epoch = 2
+	h.Publish(&fresh)
+	for _, epoch := range []wire.Epoch{1, 2} { // though nothing was read in between
+		if c := expect(t, s, KindCatalog).Catalog; c.Epoch != epoch {
+			t.Errorf("catalog of epoch %d, want %d", c.Epoch, epoch)
+		}
+		if f := expect(t, s, KindFragment).Fragment; f.Epoch != epoch {
+			t.Errorf("fragment of epoch %d, want %d", f.Epoch, epoch)
+		}
+	}
+}

@@ -14,8 +14,9 @@ import (
 type Subscription struct {
 	hub     *Hub
 	begin   beginning
-	next    uint64 // number of the item to read next
-	catalog *wire.Catalog
+	next    uint64                // number of the item to read next
+	opening *wire.Catalog         // that of the beginning, still to be told
+	catalog *wire.Catalog         // told last
 	started map[wire.TrackID]bool // video tracks whose key frame was read
 	skipped bool                  // KindSkipped is to be told
 	closed  bool
@@ -61,9 +62,9 @@ func (s *Subscription) take() (Item, bool, <-chan struct{}) {
 		s.skipped = false
 		return Item{Kind: KindSkipped}, true, nil
 	}
-	if s.catalog == nil && h.catalog != nil {
-		s.catalog = h.catalog
-		return Item{Kind: KindCatalog, Catalog: h.catalog}, true, nil
+	if s.opening != nil {
+		s.catalog, s.opening = s.opening, nil
+		return Item{Kind: KindCatalog, Catalog: s.catalog}, true, nil
 	}
 	for s.next < h.first+uint64(len(h.log)) {
 		number := s.next
@@ -93,7 +94,7 @@ func (s *Subscription) catchUp() {
 	s.begin, s.next = h.begin, h.begin.next
 	clear(s.started)
 	s.skipped = true
-	s.catalog = nil
+	s.opening = h.catalog
 }
 
 // wanted tells whether the reader can use the item.

@@ -24,9 +24,9 @@ func Build() (Binaries, error) {
 	if err != nil {
 		return Binaries{}, err
 	}
-	b := Binaries{dir: dir, Fast: filepath.Join(dir, "p2plive")}
+	b := Binaries{dir: dir}
+	b.Fast, err = BuildFast(dir)
 	b.Checked = b.Fast
-	err = build(b.Fast)
 	if RaceEnabled && err == nil {
 		b.Checked = filepath.Join(dir, "p2plive-race")
 		err = build(b.Checked, "-race")
@@ -35,6 +35,13 @@ func Build() (Binaries, error) {
 		b.Remove()
 	}
 	return b, err
+}
+
+// BuildFast builds the program without the race detector into a directory, and
+// returns its path.
+func BuildFast(dir string) (string, error) {
+	path := filepath.Join(dir, "p2plive")
+	return path, build(path)
 }
 
 // Remove deletes what Build has made.

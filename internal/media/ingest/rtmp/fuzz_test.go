@@ -72,7 +72,7 @@ func FuzzMessages(f *testing.F) {
 		&message.DataAMF0{ChunkStreamID: 4, Payload: amf0.Data{"@setDataFrame", "onMetaData", amf0.Object{
 			{Key: "videocodecid", Value: 7.0}, {Key: "audiocodecid", Value: 10.0}, {Key: "audiodatarate", Value: 128.0}}}},
 		&message.Audio{ChunkStreamID: 4, Codec: message.CodecMPEG4Audio, AACType: message.AudioAACTypeConfig,
-			AACConfig: &mpeg4audio.AudioSpecificConfig{Type: 2, SampleRate: 48000, ChannelConfig: 2, ChannelCount: 2}},
+			AACConfig: &mpeg4audio.AudioSpecificConfig{Type: 2, SampleRate: 48000, ChannelConfig: 2}},
 		&message.Video{ChunkStreamID: 6, Codec: message.CodecH264, Type: message.VideoTypeAU, IsKeyFrame: true,
 			AU: append([]byte{0, 0, 0, byte(len(sps))}, append(sps, 0, 0, 0, 4, 0x68, 0xce, 0x0f, 0xc8, 0, 0, 0, 2, 0x65, 1)...)},
 		&message.Audio{ChunkStreamID: 4, Codec: message.CodecMPEG4Audio, AACType: message.AudioAACTypeAU, DTS: time.Second, AU: []byte{1, 2}},

@@ -13,6 +13,7 @@ import (
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mp4/codecs"
 	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts"
 	tscodecs "github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/codecs"
+	"github.com/bluenviron/mediacommon/v2/pkg/formats/mpegts/substructs"
 
 	"p2plive/internal/media/cmaf"
 	"p2plive/internal/media/nalu"
@@ -100,7 +101,8 @@ func newTrack(w *wire.Track) (*track, error) {
 	case *codecs.MPEG4Audio:
 		t.ts.Codec = &tscodecs.MPEG4Audio{Config: c.Config}
 	case *codecs.Opus:
-		t.ts.Codec = &tscodecs.Opus{ChannelCount: c.ChannelCount}
+		// Codes 1 to 8 of the format are that many channels in Vorbis order.
+		t.ts.Codec = &tscodecs.Opus{Desc: &substructs.OpusAudioDescriptor{ChannelConfigCode: uint8(c.ChannelCount)}}
 	default:
 		return nil, fmt.Errorf("track %d: %s %w", w.ID, w.Codec, ErrUnsupported)
 	}

@@ -28,3 +28,13 @@ func (p *Process) RSS() int64 {
 	p.tb.Fatalf("%s: no VmRSS: it has ended", p.Name)
 	return 0
 }
+
+// OpenFiles returns how many files and sockets the process has open.
+func (p *Process) OpenFiles() int {
+	p.tb.Helper()
+	files, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", p.PID()))
+	if err != nil {
+		p.tb.Fatalf("%s: %v", p.Name, err)
+	}
+	return len(files)
+}
