@@ -87,10 +87,14 @@ func New(cfg Config) (*Viewer, error) {
 	v.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
 		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Logger: v.log,
 	})
-	if err != nil && v.page != nil {
-		v.page.Close()
+	if err != nil {
+		if v.page != nil {
+			v.page.Close()
+		}
+		return nil, err
 	}
-	return v, err
+	v.host.SetUploadLimit(cfg.UploadLimit)
+	return v, nil
 }
 
 // Feed returns what the viewer plays.
