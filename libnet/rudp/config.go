@@ -51,6 +51,10 @@ type Config struct {
 	// Profile is how eagerly sessions use the line. Default Home.
 	Profile Profile
 
+	// NoOffload keeps the kernel from merging datagrams on their way out and in (GSO, GRO): for comparisons, and for
+	// network drivers that get them wrong. Systems without either need not be told. Default: merge where it works.
+	NoOffload bool
+
 	// OnPacket gets every datagram that is not of this protocol (STUN: first byte 0 to 3). It is called
 	// from the read loop: it must not block and must not keep b. Default: they are counted and dropped.
 	OnPacket func(b []byte, from netip.AddrPort)

@@ -51,7 +51,7 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		pc.Close()
 		return nil, err
 	}
-	sock, err := udp.New(pc)
+	sock, err := udp.NewConfig(pc, udp.Config{NoOffload: cfg.NoOffload})
 	if err != nil {
 		pc.Close()
 		return nil, fmt.Errorf("rudp: %w", err)
