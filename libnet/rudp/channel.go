@@ -150,7 +150,7 @@ type SendOptions struct {
 	NoWait bool
 }
 
-// Send queues a message and sends what the window allows at once. It waits while the queue is full, until
+// Send queues a message, which leaves when the window and the pacer allow. It waits while the queue is full, until
 // the context or the session ends. The message is copied: the caller may change msg afterwards. Its length
 // is 1 to MaxMessage bytes.
 func (ch *Channel) Send(ctx context.Context, msg []byte) error {

@@ -19,7 +19,7 @@ const (
 	// segmentPayload is the message bytes in one full KCP segment.
 	segmentPayload = maxFrames - segmentsHeaderLen - arq.HeaderLen
 
-	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes 56 KCP
+	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes at most 57 KCP
 	// fragments (KCP's own limit is 255), and stays far below the smallest receive window.
 	MaxMessage = 64 << 10
 

@@ -62,7 +62,7 @@ func (c *endpointCounters) snapshot() EndpointStats {
 // ConnStats describes a session.
 type ConnStats struct {
 	RTT    time.Duration // smoothed; zero before the first measurement
-	MinRTT time.Duration // least of the last 30 to 60 s
+	MinRTT time.Duration // least of the last 10 to 20 s
 
 	BytesIn, BytesOut         uint64 // of messages: read by the application, taken by Send
 	MessagesIn, MessagesOut   uint64
