@@ -58,6 +58,10 @@ type Config struct {
 	// OnPacket gets every datagram that is not of this protocol (STUN: first byte 0 to 3). It is called
 	// from the read loop: it must not block and must not keep b. Default: they are counted and dropped.
 	OnPacket func(b []byte, from netip.AddrPort)
+	// OnEvent gets what happens to sessions and handshakes, one call at a time for each session, in the order of
+	// events. It is called from wherever they happen, with locks held: it must not block, nor call methods of the
+	// endpoint or its sessions. Default: none, which costs nothing.
+	OnEvent func(Event)
 	// Logger gets events per session at debug level. Default: none.
 	Logger *slog.Logger
 }

@@ -71,6 +71,8 @@ type Conn struct {
 	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
 	stats     ConnStats
+
+	observation observation
 }
 
 type connState uint8
@@ -109,6 +111,9 @@ func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn
 	c.congest = cc.New(e.cfg.congestion(), c.at(now))
 	return c
 }
+
+// ID names the session in events and dumps.
+func (c *Conn) ID() SessionID { return SessionID(c.local) }
 
 // Peer is the id that the peer has proved to hold.
 func (c *Conn) Peer() PeerID { return c.peer }
@@ -282,6 +287,9 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	c.ping(now)
 	c.writeOut()
 	c.wake(c.retryAt)
+	if c.ep.observed() {
+		c.tellUp(now, true)
+	}
 	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
 	return nil
 }
@@ -356,6 +364,9 @@ func (c *Conn) finish(err error) {
 	c.active = nil
 	c.out.drop(c.ep)
 	c.leave()
+	if c.ep.observed() {
+		c.tellEnd(err)
+	}
 	c.ep.log.Debug("session ended", slog.Any("peer", c.peer), slog.Any("cause", err))
 }
 

@@ -24,12 +24,16 @@ func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.T
 		c.ep.counters.replayed.Add(1)
 		return false
 	}
+	epoch := c.keys.recv.epoch
 	frames, err := c.keys.recv.open(b, counter)
 	if err != nil {
 		c.ep.counters.unauthentic.Add(1)
 		return false
 	}
 	c.replay.accept(counter)
+	if c.ep.observed() && c.keys.recv.epoch != epoch {
+		c.tell(now, Rekeyed{Epoch: c.keys.recv.epoch})
+	}
 	c.stats.DatagramsIn++
 	c.stats.WireIn += uint64(len(b))
 	if c.state == stateClosing {
@@ -58,6 +62,9 @@ func (c *Conn) prove(now time.Time) bool {
 		c.ep.counters.handshakesRefused.Add(1)
 		c.endHere(&CloseError{Code: CodeBusy, Reason: err.Error()}, CodeBusy, err.Error())
 		return false
+	}
+	if c.ep.observed() {
+		c.tellUp(now, false)
 	}
 	c.ping(now) // a first round trip for the window
 	c.wake(now.Add(c.ep.cfg.KeepAlive))

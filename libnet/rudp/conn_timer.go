@@ -17,6 +17,9 @@ func (c *Conn) onTimerLocked(now time.Time) time.Time {
 	case stateDialing:
 		if c.retryDue(now) {
 			c.writeRaw(c.dialing.datagram)
+			if c.ep.observed() {
+				c.tell(now, HandshakeRetried{Addr: c.addr})
+			}
 		}
 		return c.retryAt
 	case stateHalfOpen:

@@ -75,4 +75,7 @@ func (c *Conn) useCookie(cookie []byte) {
 	c.dialing.cookies++
 	copy(c.dialing.datagram[MaxDatagram-cookieLen:], cookie)
 	c.writeRaw(c.dialing.datagram)
+	if c.ep.observed() {
+		c.tell(time.Now(), HandshakeRetried{Addr: c.addr, Cookie: true})
+	}
 }

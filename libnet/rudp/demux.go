@@ -19,6 +19,9 @@ type reader struct {
 	cookies *cookies
 	retries []udp.Message // to be sent after this batch
 	touched []*Conn       // sessions that got datagrams in this batch
+
+	limited   HandshakeLimited // since the last such event
+	limitedAt time.Time        // of that
 }
 
 // readLoop reads until the socket is closed.
@@ -151,11 +154,16 @@ func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) 
 func (r *reader) admit(key initiationKey, b []byte, from netip.AddrPort, now time.Time) {
 	switch r.limits.judge(from.Addr(), r.cookies.valid(b, from, now), now) {
 	case admitted:
-		r.enqueue(key, b, from)
+		if !r.enqueue(key, b, from) {
+			r.counters.handshakesLimited.Add(1)
+			r.tellLimited(from, false, now)
+		}
 	case refused:
 		r.counters.handshakesLimited.Add(1)
+		r.tellLimited(from, false, now)
 	case unproved:
 		r.counters.cookiesAsked.Add(1)
+		r.tellLimited(from, true, now)
 		r.retries = append(r.retries, udp.Message{Buf: r.cookies.retry(b, from, now), Addr: from})
 	}
 }

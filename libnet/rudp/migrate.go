@@ -56,6 +56,9 @@ func (c *Conn) arrive(token uint64, from netip.AddrPort, now time.Time) {
 		c.congest = cc.New(c.ep.cfg.congestion(), c.at(now))
 		c.rtt = arq.Estimator{}
 	}
+	if c.ep.observed() {
+		c.tell(now, PathChanged{From: c.addr, To: from})
+	}
 	c.addr, c.moving = from, migration{}
 	c.stats.Moves++
 }

@@ -132,6 +132,9 @@ func (c *Conn) use(g grant, now time.Time) (grant, time.Duration) {
 		if total += sent; next.conn != c || total >= maxHold {
 			if c.state == stateOpen {
 				c.writeOut()
+				if c.ep.observed() {
+					c.tellExpired(now)
+				}
 				c.arm()
 			}
 			return next, wait

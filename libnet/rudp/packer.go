@@ -4,6 +4,7 @@ package rudp
 
 import (
 	"net/netip"
+	"time"
 
 	"p2plive/libnet/rudp/internal/arq"
 	"p2plive/libnet/udp"
@@ -156,8 +157,12 @@ func (p *packer) sealTo(c *Conn, to netip.AddrPort, more bool) {
 		clear(rest)
 		p.end += len(rest)
 	}
+	epoch := c.keys.send.epoch
 	d := c.keys.send.seal(p.space[p.start:p.end:len(p.space)], c.remote, c.sealed)
 	c.sealed++
+	if c.ep.observed() && c.keys.send.epoch != epoch {
+		c.tell(time.Now(), Rekeyed{Sending: true, Epoch: c.keys.send.epoch})
+	}
 	c.stats.DatagramsOut++
 	c.stats.WireOut += uint64(len(d))
 	p.messages[p.count] = udp.Message{Buf: d, Addr: to}

@@ -37,6 +37,9 @@ func (c *Conn) flush(now time.Time) {
 	if n := c.stats.WireOut - sent; n > 0 {
 		c.ep.pacing.charge(c.at(now), int(n))
 	}
+	if c.ep.observed() {
+		c.tellExpired(now)
+	}
 	c.arm()
 	c.offer(now)
 }
@@ -70,6 +73,7 @@ func (c *Conn) hear(f arq.Feedback) {
 	c.heard.Acked += f.Acked
 	c.heard.Lost += f.Lost
 	c.heard.Spurious += f.Spurious
+	c.heard.Timeout = c.heard.Timeout || f.Timeout
 	if f.RTT > 0 {
 		c.heard.RTT, c.heard.OneWay, c.heard.HasOneWay = f.RTT, f.OneWay, f.HasOneWay
 	}
@@ -90,6 +94,12 @@ func (c *Conn) judge(now time.Time) {
 	}
 	if h.Spurious > 0 {
 		c.congest.OnSpurious(at, h.Spurious)
+	}
+	if c.ep.observed() {
+		if h.Lost > 0 || h.Spurious > 0 {
+			c.tell(now, LossDetected{Bytes: h.Lost, Spurious: h.Spurious, Timeout: h.Timeout})
+		}
+		c.tellWindow(now)
 	}
 	if h.Acked > 0 {
 		p := c.ep.pacing
