@@ -128,7 +128,7 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 // Done is closed when the session has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the session lives; then a *CloseError or ErrIdleTimeout. All match
+// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout or ErrPathBlocked. All match
 // net.ErrClosed.
 func (c *Conn) Err() error {
 	c.mu.Lock()

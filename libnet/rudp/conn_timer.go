@@ -2,17 +2,25 @@
 
 package rudp
 
-import "time"
+import (
+	"time"
 
-// onTimer does what is due and says when it wants to be woken again; zero: never.
-func (c *Conn) onTimer(now time.Time) time.Time {
+	"p2plive/libnet/rudp/internal/arq"
+)
+
+// onTimer does what is due. It runs on the timer queue's goroutine, out of the queue, and goes back into it under the
+// session's lock: a session that is forgotten right after does not stay there.
+func (c *Conn) onTimer(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wakeAt = c.onTimerLocked(now)
-	return c.wakeAt
+	c.wakeAt = c.due(now)
+	if !c.wakeAt.IsZero() {
+		c.ep.timers.insert(c, c.wakeAt)
+	}
 }
 
-func (c *Conn) onTimerLocked(now time.Time) time.Time {
+// due says when the session wants to be woken again; zero: never.
+func (c *Conn) due(now time.Time) time.Time {
 	switch c.state {
 	case stateDialing:
 		if c.retryDue(now) {
@@ -58,6 +66,10 @@ func (c *Conn) tick(now time.Time) time.Time {
 		c.endHere(ErrIdleTimeout, CodeNormal, "idle timeout")
 		return now.Add(closeInterval)
 	}
+	if c.blocked(now) {
+		c.endHere(ErrPathBlocked, CodeNormal, "path blocked")
+		return now.Add(closeInterval)
+	}
 	next := idleAt
 	if now.Sub(c.keyed) >= rekeyInterval {
 		c.keyed = now
@@ -83,6 +95,18 @@ func (c *Conn) tick(now time.Time) time.Time {
 		next = earlier(next, c.wakeAt)
 	}
 	return next
+}
+
+// blocked tells whether a channel's data has not got through for so long that the path must be at fault, although the
+// peer is heard. It is twice as long as a session may be idle: after a blackout of nearly that, repeats need a moment.
+func (c *Conn) blocked(now time.Time) bool {
+	limit, t := arq.Time(2*c.ep.cfg.IdleTimeout/time.Microsecond), c.ticks(now)
+	for _, ch := range c.active {
+		if ch.core.Silence(t) >= limit {
+			return true
+		}
+	}
+	return false
 }
 
 // trim frees what idle channels hold. Only sessions whose timer comes rarely are idle.

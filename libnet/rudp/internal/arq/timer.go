@@ -92,6 +92,15 @@ func (c *Core) expire(now Time, f *Feedback) {
 	}
 }
 
+// Silence is how long timeouts have followed one another without an acknowledgement; zero: the last one has been
+// followed by one.
+func (c *Core) Silence(now Time) Time {
+	if c.backoff == 0 {
+		return 0
+	}
+	return now - c.timedOut
+}
+
 // watchWindow asks for a window that stays closed.
 func (c *Core) watchWindow(now Time) {
 	if !c.closed() {
