@@ -207,6 +207,9 @@ func (e *Endpoint) Close() error {
 	close(e.done)
 	err := e.sock.Close()
 	e.running.Wait()
+	e.mu.Lock()
+	clear(e.initiations) // those that the responder never came to
+	e.mu.Unlock()
 	return err
 }
 
