@@ -32,8 +32,11 @@ type HostConfig struct {
 	Admit func(peer wire.PeerID, hello *wire.Hello) (wire.Role, error)
 	// Open is asked for a stream that the host has not joined; an edge joins
 	// it there and then. Nil means that such peers are refused.
-	Open   func(peer wire.PeerID, hello *wire.Hello, role wire.Role) (*Swarm, error)
-	Logger *slog.Logger // default slog.Default()
+	Open func(peer wire.PeerID, hello *wire.Hello, role wire.Role) (*Swarm, error)
+	// OpenSocket opens a further socket of the same machine on any port, for
+	// tests of NAT behaviour; default: one at the address of Conn.
+	OpenSocket func() (net.PacketConn, error)
+	Logger     *slog.Logger // default slog.Default()
 }
 
 // Host is one UDP socket and the swarms that a process takes part in.
@@ -49,6 +52,7 @@ type Host struct {
 
 	mu     sync.Mutex
 	swarms map[wire.StreamID]*Swarm
+	nat    *nat.Result // nil: not known yet
 }
 
 // Listen binds a UDP address and starts a host on it. An empty address means

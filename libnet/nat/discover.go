@@ -52,7 +52,6 @@ type discovery struct {
 	result Result
 	extras []*extra
 
-	rtt        time.Duration
 	others     [2][2]netip.AddrPort // of the server, by address and port; zero: none
 	mapped     [2][2]netip.AddrPort // how the socket is seen from there; zero: no answer
 	translated bool
@@ -68,8 +67,7 @@ func (d *discovery) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.rtt = max(time.Since(begun), time.Millisecond)
-	d.result.RTT = d.rtt
+	d.result.RTT = time.Since(begun)
 	d.mapped[0][0] = first.addr
 	d.translated = !slices.Contains(d.cfg.Local, first.addr)
 	d.others[0][0] = plain(d.cfg.Server)
@@ -129,7 +127,7 @@ func (d *discovery) close() {
 
 // patience is the waits of a test that may well have no answer.
 func (d *discovery) patience() []time.Duration {
-	wait := min(max(2*d.rtt, minWait), maxWait)
+	wait := min(max(2*d.result.RTT, minWait), maxWait)
 	return []time.Duration{wait, wait, wait, wait, 2 * wait}
 }
 

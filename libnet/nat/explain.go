@@ -21,8 +21,19 @@ func (r Result) Explain() string {
 	return strings.Join(sentences, " ")
 }
 
+// local is whether nothing is translated on the way to a server that sees a private address.
+func (r Result) local() bool {
+	return (r.Type == TypeOpen || r.Type == TypeFirewall) && len(r.Public) > 0 && !public(r.Public[0].Addr())
+}
+
 // verdict says what there is.
 func (r Result) verdict() string {
+	switch {
+	case r.Type == TypeOpen && r.local():
+		return "Open, as seen from this server: no NAT and no firewall is on the way to it. It sees a private address, so this says nothing about hosts on the internet."
+	case r.Type == TypeFirewall && r.local():
+		return "Firewall, as seen from this server: no NAT is on the way to it, but only answers come in. It sees a private address, so this says nothing about hosts on the internet."
+	}
 	switch r.Type {
 	case TypeOpen:
 		return "Open: this host has a public address, and datagrams from anybody come in."
@@ -63,6 +74,9 @@ func (r Result) choice() string {
 
 // partners says with whom direct connections are possible.
 func (r Result) partners() string {
+	if r.local() {
+		return "Direct connections work with hosts in the same network."
+	}
 	const edge = "otherwise the stream comes from an edge"
 	switch r.Type {
 	case TypeOpen:
