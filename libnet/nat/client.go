@@ -41,8 +41,6 @@ type Client struct {
 
 	sent, answered, ignored atomic.Uint64
 
-	tested atomic.Bool // Discover has sent to several addresses of a server
-
 	mu      sync.Mutex // guards pending
 	pending map[transactionID]*transaction
 }

@@ -21,8 +21,9 @@ type DiscoverConfig struct {
 	Server netip.AddrPort   // any that answers the tests of RFC 5780; a plain STUN server tells only Public
 	Local  []netip.AddrPort // the socket's own addresses: see LocalAddrs
 
-	// Open opens a further socket of the same host on any port. Without it, hairpinning and port
-	// allocation stay unknown. Discover closes what it has opened.
+	// Open opens a further socket of the same host on any port. Discover closes what it has opened.
+	// Without it, hairpinning and port allocation stay unknown, and only the first discovery from a
+	// socket tells filtering right.
 	Open func() (net.PacketConn, error)
 }
 
@@ -30,8 +31,10 @@ type DiscoverConfig struct {
 // section 4. It takes about 2 s, less where everything may come in. Where the server does not
 // answer at all the result is TypeBlocked, after 2 s.
 //
-// The tests of filtering need a socket that has not sent to the server's other addresses before:
-// it is the client's own the first time, a further one from the second time on.
+// The tests of filtering are made from a further socket, where there is Open. They need one that has
+// not sent to the server's other addresses, and they spoil it: a Linux router that does not drop what
+// comes unasked remembers it as a connection of its own, and gives the socket another port towards
+// its sender from then on.
 //
 // A server that lies can make the client believe anything about its NAT, and send some 20 requests
 // to an address of the server's choice.
@@ -133,11 +136,11 @@ func (d *discovery) patience() []time.Duration {
 
 // filtering asks to be answered from elsewhere (RFC 5780, section 4.4).
 func (d *discovery) filtering(ctx context.Context) {
-	client := d.cfg.Client
 	if !d.others[0][1].IsValid() {
 		return
 	}
-	if client.tested.Swap(true) && d.cfg.Open != nil {
+	client := d.cfg.Client
+	if d.cfg.Open != nil {
 		fresh, err := openExtra(d.cfg.Open)
 		if err != nil {
 			return
@@ -180,7 +183,7 @@ func (d *discovery) answersFromElsewhere(ctx context.Context, client *Client, ex
 }
 
 // mapping compares how the socket is seen from the server's addresses and ports (RFC 5780, section
-// 4.3). It comes after filtering, because it opens the filters.
+// 4.3). It comes after filtering, because it opens the filters of the socket.
 func (d *discovery) mapping(ctx context.Context) {
 	for _, at := range [][2]int{{0, 1}, {1, 0}, {1, 1}} {
 		server := d.others[at[0]][at[1]]

@@ -49,6 +49,9 @@ func TestTrackerComesLate(t *testing.T) {
 	}
 	tracker := start()
 	v.awaitPlaying(t, time.Now(), playTime)
+	v.await(t, time.Time{}, startTime, "knows that no NAT is on the way", func(s status) bool {
+		return s.NAT.Type == "open" && s.NAT.Mapping != "unknown" && s.NAT.Filtering != "unknown"
+	})
 
 	tracker.Kill()
 	killed := time.Now()
