@@ -5,12 +5,16 @@ package signal
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"p2plive/libnet/rudp"
 )
 
 // errAsked ends a connection that was made for the Hello.
 var errAsked = errors.New("only the hello was wanted")
+
+// errSilent ends a connection on which nothing comes.
+var errSilent = fmt.Errorf("no answer in %v", HandshakeTimeout)
 
 // AskHello connects to a tracker, returns what it says of itself to everybody,
 // and leaves without an announcement. Errors match ErrUnreachable or ErrProtocol,
@@ -29,7 +33,7 @@ func AskHello(ctx context.Context, tracker string) (Hello, error) {
 		return Hello{}, err
 	}
 	defer c.transport.CloseIdleConnections()
-	ctx, cancel := context.WithTimeoutCause(ctx, HandshakeTimeout, ErrUnreachable)
+	ctx, cancel := context.WithTimeoutCause(ctx, HandshakeTimeout, errSilent)
 	defer cancel()
 	ws, _, _, err := c.handshake(ctx)
 	if err == nil { // Announce has failed, so this cannot be
@@ -37,6 +41,9 @@ func AskHello(ctx context.Context, tracker string) (Hello, error) {
 	}
 	if errors.Is(err, errAsked) {
 		return hello, nil
+	}
+	if errors.Is(context.Cause(ctx), errSilent) {
+		err = fmt.Errorf("%w: %w", ErrUnreachable, errSilent)
 	}
 	return Hello{}, err
 }

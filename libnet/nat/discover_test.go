@@ -174,6 +174,25 @@ func TestDiscover(t *testing.T) {
 	}
 }
 
+// TestDiscoverMasquerade: what a test of filtering does to a Linux router is not taken for its mapping.
+func TestDiscoverMasquerade(t *testing.T) {
+	for _, keepUnasked := range []bool{false, true} {
+		for _, addresses := range []int{1, 2} {
+			synctest.Test(t, func(t *testing.T) {
+				w := newWorld(t, addresses)
+				cfg := w.on(w.behind(simnet.Masquerade(keepUnasked)))
+				for range 2 {
+					got, err := Discover(t.Context(), cfg)
+					check(t, err)
+					if got.Type != TypeNAT3 || got.Allocation != Preserving || len(got.Public) != 1 {
+						t.Errorf("keeps what comes unasked: %v, %d addresses: %+v", keepUnasked, addresses, got)
+					}
+				}
+			})
+		}
+	}
+}
+
 func TestDiscoverWithoutNAT(t *testing.T) {
 	tests := []struct {
 		name      string

@@ -31,9 +31,9 @@ type NAT struct {
 
 // NATStats is the state of a NAT's table.
 type NATStats struct {
-	Mappings int // external ports in use; of a firewall, internal ones
-	Sessions int // entries of the table: what may come in through the mappings
-	Refused  uint64
+	Mappings int    // external ports in use, with their remote ends where those share ports
+	Sessions int    // entries of the table
+	Refused  uint64 // datagrams that would have needed an entry, or a port, more
 }
 
 // NAT attaches a NAT with the public address addr: up is its line towards the network, down the
@@ -189,7 +189,7 @@ func (b *NAT) translate(p *packet, at time.Duration) bool {
 	if m == nil {
 		return false
 	}
-	p.src = m.external
+	p.src = m.external.external
 	return true
 }
 

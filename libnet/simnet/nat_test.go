@@ -268,6 +268,50 @@ func TestNATTimeout(t *testing.T) {
 	}
 }
 
+// TestMasquerade: one port for all, until somebody sends in unasked.
+func TestMasquerade(t *testing.T) {
+	for _, keeps := range []bool{false, true} {
+		t.Run(fmt.Sprintf("keeps what comes unasked: %v", keeps), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				h := newHome(t, Masquerade(keeps))
+				external := netip.AddrPortFrom(addrNAT, 5000)
+				for _, to := range []*Conn{h.outside[0][0], h.outside[1][0]} {
+					if got := h.out(h.in, to); got != external {
+						t.Errorf("external address %v", got)
+					}
+					if source, ok := h.pass(to, external, h.in); !ok || source != to.local {
+						t.Errorf("in from %v: %v, %v", to.local, source, ok)
+					}
+				}
+				stranger := h.outside[0][1]
+				if _, ok := h.pass(stranger, external, h.in); ok {
+					t.Error("a stranger was let in")
+				}
+				got := h.out(h.in, stranger)
+				if moved := got != external; moved != keeps {
+					t.Errorf("external address %v towards a former stranger", got)
+				}
+				if _, ok := h.pass(stranger, got, h.in); !ok {
+					t.Error("what answers was not let in")
+				}
+				// Two hosts with the same port share it, but not towards the same remote end.
+				other := h.socket(addrIn2, 5000)
+				if got := h.out(other, h.outside[1][1]); got != external {
+					t.Errorf("external address %v of the second host", got)
+				}
+				if got := h.out(other, h.outside[0][0]); got == external {
+					t.Error("two hosts with one port towards one remote end")
+				}
+				// The port is free again when nothing has come for a while.
+				time.Sleep(defaultNATTimeout)
+				if got := h.out(h.in, stranger); got != external {
+					t.Errorf("external address %v after a while", got)
+				}
+			})
+		})
+	}
+}
+
 func TestNATHairpin(t *testing.T) {
 	for _, tt := range []struct {
 		name      string
@@ -485,6 +529,7 @@ func TestNATConfig(t *testing.T) {
 		"step": {Step: maxNATStep + 1}, "no ports": {FirstPort: 2000, LastPort: 1999},
 		"timeout": {Timeout: -1}, "long timeout": {Timeout: maxTime + 1},
 		"sessions": {Sessions: -1}, "many sessions": {Sessions: maxNATSessions + 1},
+		"unasked":                {KeepUnasked: true},
 		"firewall that hairpins": {Firewall: true, Hairpin: HairpinExternalSource},
 	} {
 		if _, err := n.NAT(addrNAT, conf, Link{}, Link{}); err == nil {

@@ -34,7 +34,7 @@ func (b Behaviour) String() string {
 // Allocation is how a NAT chooses the external port of a new mapping.
 type Allocation uint8
 
-// Allocations. None gives a port to two mappings at a time (no port overloading).
+// Allocations.
 const (
 	Preserving Allocation = iota // the internal port where it is free, otherwise a random one
 	Sequential                   // the last one and a step; a taken one is passed over
@@ -81,6 +81,16 @@ type NATConfig struct {
 	// 0: 1024 to 65535.
 	FirstPort, LastPort uint16
 
+	// Overload lets mappings of different remote ends have the same external port (port
+	// overloading). With Mapping AddressAndPortDependent and Ports Preserving that is what Linux
+	// does: as long as no port is taken it looks like endpoint-independent mapping.
+	Overload bool
+
+	// KeepUnasked makes what is not let in take its external port, towards its sender, as if the
+	// box itself had a connection there: what Linux does unless a rule drops what comes unasked.
+	// Who sends there from inside gets another external port then. It needs Overload.
+	KeepUnasked bool
+
 	// Timeout is how long an entry of the table lives after the last datagram that refreshes
 	// it: one that goes out and, with RefreshInbound, one that is let in. At most an hour.
 	// 0: two minutes, the least that RFC 4787 allows.
@@ -95,7 +105,7 @@ type NATConfig struct {
 	Sessions int
 
 	// Firewall leaves addresses and ports as they are and only filters. What is inside has public
-	// addresses. Mapping, Ports, Step, FirstPort, LastPort and Hairpin must be left zero.
+	// addresses. What is about mappings, ports and hairpinning must be left zero.
 	Firewall bool
 
 	BlockUDP bool // nothing passes, in either direction
@@ -116,13 +126,24 @@ func NAT4(ports Allocation, step int) NATConfig {
 	return NATConfig{Mapping: AddressAndPortDependent, Filtering: AddressAndPortDependent, Ports: ports, Step: step}
 }
 
+// Masquerade is Linux's NAT: symmetric by its rules, but with the port of the socket wherever that
+// is free, so mostly like NAT3. keepUnasked is that of a router that does not drop what comes unasked.
+func Masquerade(keepUnasked bool) NATConfig {
+	conf := NAT4(Preserving, 0)
+	conf.Overload, conf.KeepUnasked, conf.RefreshInbound = true, keepUnasked, true
+	return conf
+}
+
 // Firewall lets in only what answers, and translates nothing.
 func Firewall() NATConfig { return NATConfig{Firewall: true, Filtering: AddressAndPortDependent} }
 
 // filled returns c with its defaults, or what is wrong with it.
 func (c NATConfig) filled() (NATConfig, error) {
-	if c.Firewall && (c.Mapping != 0 || c.Ports != 0 || c.Step != 0 || c.FirstPort != 0 || c.LastPort != 0 || c.Hairpin != 0) {
+	if c.Firewall && (c.Mapping != 0 || c.Ports != 0 || c.Step != 0 || c.FirstPort != 0 || c.LastPort != 0 || c.Hairpin != 0 || c.Overload) {
 		return c, errors.New("simnet: a firewall does not map, choose ports or hairpin")
+	}
+	if c.KeepUnasked && !c.Overload {
+		return c, errors.New("simnet: a NAT keeps what comes unasked only with port overloading")
 	}
 	if c.Step == 0 {
 		c.Step = 1

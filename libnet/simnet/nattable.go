@@ -16,7 +16,7 @@ type natTable struct {
 	last uint16 // sequential allocation: the port given last
 
 	inside   map[mappingKey]*mapping
-	outside  map[netip.AddrPort]*mapping // by external address and port
+	outside  map[outsideKey]*mapping
 	byAge    *list.List                  // of *session, least recently refreshed first
 	sessions int
 	refused  uint64
@@ -25,10 +25,14 @@ type natTable struct {
 // mappingKey is an internal address and port and what of the destination the mapping depends on.
 type mappingKey struct{ internal, remote netip.AddrPort }
 
-// mapping lives as long as one of its sessions.
+// outsideKey is an external address and port and, where those serve several mappings, the part of
+// the remote end that tells them apart.
+type outsideKey struct{ external, remote netip.AddrPort }
+
+// mapping lives as long as one of its sessions. Without an internal end it only keeps a port taken.
 type mapping struct {
 	key      mappingKey
-	external netip.AddrPort
+	external outsideKey
 	sessions map[netip.AddrPort]*list.Element // by what of the remote end the filter depends on
 }
 
@@ -50,7 +54,7 @@ func newNATTable(conf NATConfig, seed uint64) natTable {
 // flush forgets everything but where sequential allocation goes on.
 func (t *natTable) flush() {
 	t.inside = make(map[mappingKey]*mapping)
-	t.outside = make(map[netip.AddrPort]*mapping)
+	t.outside = make(map[outsideKey]*mapping)
 	t.byAge = list.New()
 	t.sessions = 0
 }
@@ -64,6 +68,13 @@ func (b Behaviour) part(remote netip.AddrPort) netip.AddrPort {
 		return netip.AddrPortFrom(remote.Addr(), 0)
 	}
 	return remote
+}
+
+func (t *natTable) outsideKey(external, remote netip.AddrPort) outsideKey {
+	if !t.conf.Overload {
+		return outsideKey{external: external}
+	}
+	return outsideKey{external, t.conf.Mapping.part(remote)}
 }
 
 // outbound returns the mapping for a datagram that goes out, nil where the table is full.
@@ -85,30 +96,44 @@ func (t *natTable) outbound(internal, remote netip.AddrPort, public netip.Addr, 
 			t.refused++
 			return nil
 		}
-		m = &mapping{key: key, external: external, sessions: make(map[netip.AddrPort]*list.Element)}
-		t.inside[key], t.outside[external] = m, m
+		m = t.add(key, external, remote)
+		t.inside[key] = m
 	}
+	t.open(m, remote, at)
+	return m
+}
+
+func (t *natTable) add(key mappingKey, external, remote netip.AddrPort) *mapping {
+	m := &mapping{key: key, external: t.outsideKey(external, remote), sessions: make(map[netip.AddrPort]*list.Element)}
+	t.outside[m.external] = m
+	return m
+}
+
+// open adds a session to m.
+func (t *natTable) open(m *mapping, remote netip.AddrPort, at time.Duration) {
 	s := &session{of: m, remote: t.conf.Filtering.part(remote), refreshed: at}
 	m.sessions[s.remote] = t.byAge.PushBack(s)
 	t.sessions++
-	return m
 }
 
 // inbound returns to whom inside a datagram goes that has come for external; false: to nobody.
 func (t *natTable) inbound(remote, external netip.AddrPort, at time.Duration) (netip.AddrPort, bool) {
 	t.expire(at)
-	m := t.outside[external]
+	m := t.outside[t.outsideKey(external, remote)]
 	if m == nil {
+		if t.conf.KeepUnasked && t.sessions < t.conf.Sessions {
+			t.open(t.add(mappingKey{}, external, remote), remote, at)
+		}
 		return netip.AddrPort{}, false
 	}
 	s := m.sessions[t.conf.Filtering.part(remote)]
 	if s == nil {
 		return netip.AddrPort{}, false
 	}
-	if t.conf.RefreshInbound {
+	if t.conf.RefreshInbound || !m.key.internal.IsValid() {
 		t.refresh(s, at)
 	}
-	return m.key.internal, true
+	return m.key.internal, m.key.internal.IsValid()
 }
 
 func (t *natTable) refresh(s *list.Element, at time.Duration) {
@@ -138,7 +163,9 @@ func (t *natTable) allocate(key mappingKey, public netip.Addr, at time.Duration)
 	if t.conf.Firewall {
 		return key.internal, true
 	}
-	free := func(port uint16) bool { return t.outside[netip.AddrPortFrom(public, port)] == nil }
+	free := func(port uint16) bool {
+		return t.outside[t.outsideKey(netip.AddrPortFrom(public, port), key.remote)] == nil
+	}
 	var wish uint16
 	switch own := key.internal.Port(); {
 	case t.conf.Ports == Sequential:
