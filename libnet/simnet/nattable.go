@@ -17,7 +17,7 @@ type natTable struct {
 
 	inside   map[mappingKey]*mapping
 	outside  map[outsideKey]*mapping
-	byAge    *list.List                  // of *session, least recently refreshed first
+	byAge    *list.List // of *session, least recently refreshed first
 	sessions int
 	refused  uint64
 }
