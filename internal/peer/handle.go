@@ -120,13 +120,15 @@ func (s *Swarm) receive(in inbound) {
 func (s *Swarm) takePiece(ss *session, m *wire.PieceMessage) {
 	p := m.Piece
 	ss.mediaIn += uint64(len(p.Payload))
-	s.meter.piece(ss.role, m.Via, len(p.Payload))
+	s.meter.pieces++
 	fresh, _, err := s.store.Put(p)
 	if err != nil {
 		s.meter.unusable++
 		return
 	}
-	if !fresh {
+	if fresh {
+		s.meter.took(ss.role, m.Via, len(p.Payload))
+	} else {
 		s.meter.duplicates++
 	}
 	s.handle(swarm.PieceIn{Peer: ss.peer, Header: p.PieceHeader, Size: len(p.Payload), Via: m.Via, New: fresh})

@@ -35,7 +35,10 @@ type HostConfig struct {
 	Open func(peer wire.PeerID, hello *wire.Hello, role wire.Role) (*Swarm, error)
 	// Profile of the host's line: rudp.Home (default) or rudp.Server.
 	Profile rudp.Profile
-	Logger  *slog.Logger // default slog.Default()
+	// OpenSocket opens a further socket of the same machine on any port, for
+	// tests of NAT behaviour; default: one at the address of Conn.
+	OpenSocket func() (net.PacketConn, error)
+	Logger     *slog.Logger // default slog.Default()
 }
 
 // Host is one UDP socket and the swarms that a process takes part in.
@@ -51,6 +54,7 @@ type Host struct {
 
 	mu     sync.Mutex
 	swarms map[wire.StreamID]*Swarm
+	nat    *nat.Result // nil: not known yet
 }
 
 // Listen binds a UDP address and starts a host on it. An empty address means
