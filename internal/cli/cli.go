@@ -10,8 +10,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"p2plive/internal/swarm/sim"
 )
 
 // commandLine is the grammar. Each command has a file of its own.
@@ -26,6 +29,7 @@ type commandLine struct {
 	Source  sourceCmd  `cmd:"" help:"Send a live stream."`
 	Watch   watchCmd   `cmd:"" help:"Watch a stream, and give it on to others."`
 	NAT     natCmd     `cmd:"" name:"nat" help:"Tell how this network's NAT behaves, and with whom direct connections work."`
+	Bench   benchCmd   `cmd:"" help:"Measure what the program can do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -68,6 +72,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"scenarios": strings.Join(sim.Names(), ", ")},
 		kong.Exit(func(int) { helped = true }), // after --help; parsing goes on
 	)
 	if err != nil {
