@@ -34,7 +34,7 @@ type Lifetime struct {
 // seen to outlive. 0: nothing is known.
 func (l Lifetime) Keepalive() time.Duration { return l.Min * 4 / 5 }
 
-// MeasureLifetime measures the lifetime of a mapping (RFC 5780, section 4.6): one socket makes a
+// MeasureLifetime measures the lifetime of a mapping (RFC 5780, section 4.6): a socket makes a
 // mapping and keeps silent, another asks the server after a while to answer to it. The search is
 // binary, to an eighth; with the default Max it takes up to 15 minutes and sends a few datagrams
 // in each step, so it is something for the background. Errors match ErrNoAnswer, ErrUnsupported,
@@ -57,17 +57,12 @@ func measureLifetime(ctx context.Context, cfg LifetimeConfig) (l Lifetime, err e
 	if cfg.Max < 2*minLifetime {
 		return l, fmt.Errorf("a search up to %v is too short: at least %v", cfg.Max, 2*minLifetime)
 	}
-	silent, err := openExtra(cfg.Open)
-	if err != nil {
-		return l, err
-	}
-	defer silent.close()
 	asking, err := openExtra(cfg.Open)
 	if err != nil {
 		return l, err
 	}
 	defer asking.close()
-	alive := func(after time.Duration) (bool, error) { return outlives(ctx, cfg.Server, silent, asking, after) }
+	alive := func(after time.Duration) (bool, error) { return outlives(ctx, cfg, asking, after) }
 	if ok, err := alive(0); err != nil || !ok {
 		return l, errors.Join(ErrUnsupported, err)
 	}
@@ -88,9 +83,15 @@ func measureLifetime(ctx context.Context, cfg LifetimeConfig) (l Lifetime, err e
 	return l, nil
 }
 
-// outlives makes a mapping for one socket anew, and asks from another one after a while that the
-// server sends to it.
-func outlives(ctx context.Context, server netip.AddrPort, silent, asking *extra, after time.Duration) (bool, error) {
+// outlives makes a mapping from a new socket, and asks from another one after a while that the
+// server sends to it. An old mapping would not do: Linux keeps one longer that was used twice.
+func outlives(ctx context.Context, cfg LifetimeConfig, asking *extra, after time.Duration) (bool, error) {
+	silent, err := openExtra(cfg.Open)
+	if err != nil {
+		return false, err
+	}
+	defer silent.close()
+	server := cfg.Server
 	made, err := silent.client.ask(ctx, question{to: server, waits: firstWaits})
 	if err != nil {
 		return false, err
