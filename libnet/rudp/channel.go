@@ -107,6 +107,7 @@ func (c *Conn) channel(id ChannelID) *Channel {
 		}),
 	}
 	c.channels[id] = ch
+	ch.protect()
 	return ch
 }
 
@@ -132,6 +133,7 @@ func (ch *Channel) SetLevel(l Level) {
 	default:
 		ch.core.SetLevel(arq.Normal)
 	}
+	ch.protect()
 }
 
 // SetPriority changes the class in which this side sends on the channel. The default is Newest.
@@ -139,6 +141,7 @@ func (ch *Channel) SetPriority(class Class) {
 	ch.conn.mu.Lock()
 	defer ch.conn.mu.Unlock()
 	ch.class = min(class, Background)
+	ch.protect()
 }
 
 // SendOptions change what SendMessage does.

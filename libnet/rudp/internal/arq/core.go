@@ -88,6 +88,8 @@ type Core struct {
 		first uint32
 	}
 
+	redundancy redundancy
+
 	// Receiving.
 	in receiver
 
@@ -100,6 +102,9 @@ type Stats struct {
 	Again      uint64 // after a loss or as a tail probe
 	Copies     uint64 // second copies of a retransmission
 	Spurious   uint64 // retransmissions of what had arrived
+	Parities   uint64 // parity segments sent
+	Recovered  uint64 // segments that the peer has found by them
+	Found      uint64 // segments found here by those of the peer
 	Timeouts   uint64
 	Expired    uint64 // messages that were dropped before they were sent
 	Skipped    uint64 // messages that the peer dropped
