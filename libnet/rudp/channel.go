@@ -228,13 +228,13 @@ func (ch *Channel) usable() error {
 // room tells whether the send queue takes n more bytes.
 func (ch *Channel) room(n int) bool {
 	segments := (n + segmentPayload - 1) / segmentPayload
-	return ch.core != nil && ch.core.Waiting()+segments <= ch.conn.ep.cfg.SendQueue/segmentPayload
+	return ch.core != nil && ch.core.Queued()+segments <= ch.conn.ep.cfg.SendQueue/segmentPayload
 }
 
 // markWritable tells who waits for room, or for everything to be acknowledged. A queue that is nearly full is not
 // worth a wake-up while acknowledgements come. The caller holds Conn.mu.
 func (ch *Channel) markWritable() {
-	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Waiting() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
+	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Queued() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
 		signal(ch.writable)
 	}
 }

@@ -120,8 +120,9 @@ const (
 	maxChannels = 64
 	// defaultSendQueue: one second at 4 Mbit/s. A live stream gains nothing from queueing longer.
 	defaultSendQueue = 512 << 10
-	// defaultRecvQueue also bounds one channel's rate: 512 KiB in flight carry 80 Mbit/s at 50 ms.
-	defaultRecvQueue = 512 << 10
+	// defaultRecvQueue also bounds one channel's rate: what comes behind a loss waits in it for the repetition. Three
+	// round trips of 50 ms at 50 Mbit/s, for the one under way and two in which the same segment is lost again.
+	defaultRecvQueue = 1 << 20
 	// minQueue: a message must fit while another one is still being read or acknowledged.
 	minQueue = 2 * MaxMessage
 	// maxRecvQueue: the window field of a KCP segment has 16 bits.

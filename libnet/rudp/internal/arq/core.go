@@ -149,6 +149,9 @@ func (c *Core) Sendable() int { return c.queued + c.lost.bytes }
 // Unsent counts the bytes that wait for their first transmission.
 func (c *Core) Unsent() int { return c.queued }
 
+// Queued counts the segments that wait for their first transmission.
+func (c *Core) Queued() int { return c.segments }
+
 // Waiting counts the segments that are not acknowledged, sent or not.
 func (c *Core) Waiting() int { return int(c.win.nxt-c.win.una) + c.segments }
 
