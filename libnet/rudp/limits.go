@@ -129,9 +129,10 @@ const (
 	maxHold = 2 * writeBatch * MaxDatagram
 	// quantum is what a channel sends in its turn: about one message's worth of datagrams.
 	quantum = 8 << 10
-	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.
-	readBatch  = 64
-	writeBatch = 64
+	// readBatch bounds the messages of one system call, each of which may be up to 53 datagrams that the kernel merged.
+	readBatch = 64
+	// writeBatch bounds the datagrams of one: two merged sends of as many full datagrams as an IP packet has room for.
+	writeBatch = 2 * ((65535 - 20 - 8) / MaxDatagram)
 )
 
 // readErrorPause keeps a socket that fails for a while, as when its interface goes away, from taking a core.
