@@ -52,6 +52,10 @@ type Conn struct {
 	sealed    uint64    // counter of the next datagram
 	keyed     time.Time // when the sending key was renewed
 	moving    migration
+	dialed    bool
+	settled   time.Time  // until then Move holds, whatever address the peer seems to have
+	probes    []*probing // at most maxProbes
+	proofs    []proof    // at most maxProbes, the oldest first
 	replay    replayFilter
 	lastRecv  time.Time // of an authentic datagram
 	lastPing  time.Time
@@ -280,7 +284,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.err != nil {
 		return c.err
 	}
-	c.state, c.remote, c.keys, c.lastRecv, c.keyed = stateOpen, remote, keys, now, now
+	c.state, c.remote, c.keys, c.lastRecv, c.keyed, c.dialed = stateOpen, remote, keys, now, now, true
 	c.dialing = nil
 	c.retryWait = handshakeRetry
 	c.retryAt = now.Add(c.retryWait)

@@ -47,9 +47,10 @@ func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.T
 	if c.state == stateHalfOpen && !c.prove(now) {
 		return false
 	}
-	c.takeFrames(frames, from, now)
-	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not.
-	if from != c.addr && counter+1 == c.replay.next && len(b) >= challengeLen && c.state == stateOpen {
+	probe := c.takeFrames(frames, from, now)
+	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not. Nor
+	// does one that only tries a path.
+	if from != c.addr && !probe && counter+1 == c.replay.next && len(b) >= challengeLen && c.state == stateOpen && now.After(c.settled) {
 		c.challenge(from, now)
 	}
 	return c.state == stateOpen
@@ -73,19 +74,22 @@ func (c *Conn) prove(now time.Time) bool {
 
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
 
-func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
-	answered := false
+// takeFrames takes a datagram's frames. It tells whether there was nothing but what tries a path.
+func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) (probe bool) {
+	answered, length := false, len(b)
+	probe = true
 	for len(b) > 0 {
 		f, rest, err := nextFrame(b)
 		if err != nil {
 			c.ep.counters.malformed.Add(1)
-			return
+			return probe
 		}
 		b = rest
+		probe = probe && (f.kind == framePadding || f.kind == frameChallenge || f.kind == frameResponse)
 		switch f.kind {
 		case frameSegments:
 			if c.takeSegments(f.channel, f.body, now); c.state != stateOpen {
-				return
+				return false
 			}
 		case framePing:
 			if !answered { // one datagram gets one pong: no multiplying
@@ -98,17 +102,20 @@ func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
 				c.measured(rtt, now)
 			}
 		case frameChallenge:
-			if !answered {
+			if !answered { // where it came from, and as long: it is that path that is tried, in both directions
 				answered = true
-				appendPing(c.out.reserve(c, pingLen)[:0], frameResponse, f.token)
+				c.out.apart(c, from, frameResponse, f.token, length)
 			}
 		case frameResponse:
-			c.arrive(f.token, from, now)
+			if !c.answer(f.token, from, now) {
+				c.arrive(f.token, from, now)
+			}
 		case frameClose:
 			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
-			return
+			return false
 		}
 	}
+	return probe
 }
 
 // takeSegments feeds segments to their channel's core. What they cause waits for endBatch.

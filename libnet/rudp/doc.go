@@ -27,10 +27,10 @@
 //
 // # Life of a session
 //
-// Dial takes one round trip. A session renews its keys, survives a change of either side's address, and ends by
-// [Conn.Close], by the peer's, or when nothing authentic has come for [Config.IdleTimeout]. Close ends it at once and
-// gives up what is queued; wait with [Channel.Flush] before it where that matters. Errors of a session that has ended match
-// [net.ErrClosed]; a [*CloseError] says who closed it and why.
+// Dial takes one round trip. A session renews its keys, survives a change of either side's address, and goes to a better
+// path when told of one ([Conn.Probe], [Conn.Move]). It ends by [Conn.Close], by the peer's, or when nothing authentic has
+// come for [Config.IdleTimeout]. Close ends it at once and gives up what is queued; wait with [Channel.Flush] before it
+// where that matters. Errors of a session that has ended match [net.ErrClosed]; a [*CloseError] says who closed it and why.
 //
 // Whatever does not parse or verify is dropped, counted in [EndpointStats] and never answered. Handshakes are limited per
 // address; a flood of them from forged addresses meets cookies.

@@ -28,9 +28,12 @@ var (
 	// ErrPathBlocked ends a session from which signs of life still come, but no acknowledgement of what a channel sends
 	// again and again, for twice Config.IdleTimeout: the path drops datagrams for their size, below MaxDatagram.
 	ErrPathBlocked error = &timeoutError{"rudp: the path carries no data any more: datagrams may be too long for it"}
-	// ErrKeyExhausted ended a session that had sealed as many datagrams as its key may. Keys are renewed now: it
-	// does not occur any more.
-	ErrKeyExhausted error = &closedError{"rudp: session key used up"}
+	// ErrProbeTimeout is returned by Conn.Probe when no answer came in time.
+	ErrProbeTimeout = errors.New("rudp: no answer to the probe")
+	// ErrNotProbed is returned by Conn.Move for an address that has not answered a Probe of late.
+	ErrNotProbed = errors.New("rudp: the address has not answered a probe")
+	// ErrTooManyProbes is returned by Conn.Probe when maxProbes others of the session wait for their answers.
+	ErrTooManyProbes = errors.New("rudp: too many probes at the same time")
 	// ErrEndpointClosed is returned by an endpoint's methods after Close.
 	ErrEndpointClosed error = &closedError{"rudp: endpoint closed"}
 )

@@ -82,7 +82,8 @@ type Rekeyed struct {
 	Epoch   uint64 // keys before this one
 }
 
-// PathChanged: the peer has shown that it receives at another address, and gets everything there from now on.
+// PathChanged: the peer has shown that it receives at another address, and gets everything there from now on. Either it
+// has moved, or Move was called.
 type PathChanged struct {
 	From, To netip.AddrPort
 }

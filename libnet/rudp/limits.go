@@ -93,6 +93,21 @@ const (
 	rekeyInterval = 10 * time.Minute
 	// challengeInterval is the least time between two challenges to another address that the peer seems to have.
 	challengeInterval = 100 * time.Millisecond
+	// maxProbes bounds the addresses of a peer that are tried at the same time, and those remembered that have
+	// answered: more than a host has interfaces, families and NATs.
+	maxProbes = 16
+	// probeRetry is the first wait for the answer to a Probe; it doubles up to probeRetryMax. NATs on the way may
+	// need both sides' first datagrams to cross, so it is short.
+	probeRetry    = 100 * time.Millisecond
+	probeRetryMax = time.Second
+	// probeMemory challenges of a Probe have their times remembered: six seconds of them.
+	probeMemory = 8
+	// proofTime is how long after its answer an address may be moved to.
+	proofTime = 10 * time.Second
+	// acceptorSettles and diallerSettles are how long after a Move the peer's present address does not move the session
+	// back: some round trips, for the peer to follow. When both have moved, the acceptor gives way.
+	acceptorSettles = time.Second
+	diallerSettles  = 2 * time.Second
 	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
 	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
 	replayWindow = 2048

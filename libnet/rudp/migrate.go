@@ -37,28 +37,30 @@ func (c *Conn) challenge(to netip.AddrPort, now time.Time) {
 		m.to, m.token = to, binary.BigEndian.Uint64(token[:])
 	}
 	m.asked = now
-	if c.out.filling() {
-		c.out.seal(c, false)
-	}
-	appendPing(c.out.reserve(c, pingLen)[:0], frameChallenge, m.token)
-	c.out.sealTo(c, to, false)
+	c.out.apart(c, to, frameChallenge, m.token, pingLen)
 }
 
 // arrive takes the response to a challenge: from now on the peer is there. The caller holds c.mu.
 func (c *Conn) arrive(token uint64, from netip.AddrPort, now time.Time) {
-	m := c.moving
-	if m.asked.IsZero() || token != m.token || from != m.to {
-		return
+	if m := c.moving; !m.asked.IsZero() && token == m.token && from == m.to {
+		c.goTo(from, 0, now)
 	}
-	c.ep.log.Debug("peer has moved", slog.Any("peer", c.peer), slog.Any("from", c.addr), slog.Any("to", from))
+}
+
+// goTo sends everything to another address of the peer from now on; rtt is zero if not known. The caller holds c.mu.
+func (c *Conn) goTo(to netip.AddrPort, rtt time.Duration, now time.Time) {
+	c.ep.log.Debug("session moves", slog.Any("peer", c.peer), slog.Any("from", c.addr), slog.Any("to", to))
 	// With another port alone it is a NAT that has forgotten, and the same path.
-	if c.addr.Addr() != from.Addr() {
+	if c.addr.Addr() != to.Addr() {
 		c.congest = cc.New(c.ep.cfg.congestion(), c.at(now))
 		c.rtt = arq.Estimator{}
+		if rtt > 0 {
+			c.measured(rtt, now)
+		}
 	}
 	if c.ep.observed() {
-		c.tell(now, PathChanged{From: c.addr, To: from})
+		c.tell(now, PathChanged{From: c.addr, To: to})
 	}
-	c.addr, c.moving = from, migration{}
+	c.addr, c.moving = to, migration{}
 	c.stats.Moves++
 }

@@ -147,6 +147,17 @@ func (p *packer) sealBehind(c *Conn, id ChannelID, n int) {
 	c.stats.SegmentsOut++
 }
 
+// apart makes a datagram of its own, to any address, of a challenge or response and n-pingLen bytes of padding.
+func (p *packer) apart(c *Conn, to netip.AddrPort, kind byte, token uint64, n int) {
+	if p.filling() {
+		p.seal(c, false)
+	}
+	b := p.reserve(c, n)
+	clear(b)
+	appendPing(b[:0], kind, token)
+	p.sealTo(c, to, false)
+}
+
 // seal completes the datagram being filled. When more follow, one that is nearly full is made full: datagrams
 // of one size leave as one send.
 func (p *packer) seal(c *Conn, more bool) { p.sealTo(c, c.addr, more) }

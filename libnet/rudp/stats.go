@@ -74,7 +74,7 @@ type ConnStats struct {
 	InFlight    int    // segments sent and neither acknowledged nor lost
 	Window      int    // full segments that may be in flight
 	SendQueue   int    // segments queued or in flight, over all channels
-	Moves       uint64 // times that the peer has shown to have another address
+	Moves       uint64 // times that the session went to another address of the peer
 	Timeouts    uint64 // times that all acknowledgements stayed away
 	Expired     uint64 // messages dropped at their deadline before they were sent
 	Skipped     uint64 // messages that the peer dropped so
