@@ -84,7 +84,11 @@ func (c *Conn) Channel(id ChannelID) *Channel {
 
 // channel finds or makes a channel; nil when there can be no further one. The caller holds c.mu.
 func (c *Conn) channel(id ChannelID) *Channel {
+	if c.recent != nil && c.recent.id == id {
+		return c.recent
+	}
 	if ch := c.channels[id]; ch != nil {
+		c.recent = ch
 		return ch
 	}
 	if len(c.channels) >= maxChannels || c.err != nil {
@@ -231,7 +235,7 @@ func (ch *Channel) room(n int) bool {
 // markWritable tells who waits for room, or for everything to be acknowledged. A queue that is nearly full is not
 // worth a wake-up while acknowledgements come. The caller holds Conn.mu.
 func (ch *Channel) markWritable() {
-	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Waiting() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
+	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Waiting() <= ch.conn.ep.cfg.SendQueue/segmentPayload/2) {
 		signal(ch.writable)
 	}
 }

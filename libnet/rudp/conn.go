@@ -68,9 +68,11 @@ type Conn struct {
 	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
 	congest   cc.Controller
 	place     cc.Session    // in the pacer; guarded by pacing.mu
+	wanted    bool          // it has demand there
 	rtt       arq.Estimator // shared by the channels
 	heard     arq.Feedback  // in the present batch
 	channels  map[ChannelID]*Channel
+	recent    *Channel   // the one of them that was looked up last, or nil
 	active    []*Channel // those whose core has something to do
 	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
