@@ -235,7 +235,7 @@ func (ch *Channel) room(n int) bool {
 // markWritable tells who waits for room, or for everything to be acknowledged. A queue that is nearly full is not
 // worth a wake-up while acknowledgements come. The caller holds Conn.mu.
 func (ch *Channel) markWritable() {
-	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Waiting() <= ch.conn.ep.cfg.SendQueue/segmentPayload/2) {
+	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Waiting() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
 		signal(ch.writable)
 	}
 }
