@@ -17,8 +17,6 @@ const (
 	rudpChannel = 1
 	// rudpSessions is above what any benchmark opens.
 	rudpSessions = 8192
-	// rudpQueue is as long as that of kcp-go: 1024 segments.
-	rudpQueue = 1024 * rudp.MaxDatagram
 )
 
 // Name implements Transport.
@@ -33,7 +31,7 @@ func rudpEndpoint(ip netip.Addr) (*rudp.Endpoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	return rudp.Listen(pc, rudp.Config{Identity: id, MaxSessions: rudpSessions, SendQueue: rudpQueue, RecvQueue: rudpQueue})
+	return rudp.Listen(pc, rudp.Config{Identity: id, MaxSessions: rudpSessions})
 }
 
 // Listen implements Transport.
