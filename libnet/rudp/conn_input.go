@@ -10,10 +10,8 @@ import (
 	"p2plive/libnet/rudp/internal/arq"
 )
 
-// receive takes a data datagram for this session. It tells whether endBatch must follow.
+// receive takes a data datagram for this session. It tells whether endBatch must follow. The caller holds c.mu.
 func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch c.state {
 	case stateOpen, stateHalfOpen, stateClosing:
 	default:
@@ -141,14 +139,14 @@ func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 	}
 }
 
-// endBatch follows the last datagram of a batch: what it caused leaves together.
-func (c *Conn) endBatch(now time.Time) {
+// endBatch follows the last datagram of a batch: what it caused leaves together. It tells whether there is data to send.
+func (c *Conn) endBatch(now time.Time) (offered bool) {
 	c.touched = false
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.state == stateOpen {
 		c.judge(now)
-		c.flush(now)
+		offered = c.push(now)
 	}
 	for i, ch := range c.fed {
 		ch.fed, c.fed[i] = false, nil
@@ -156,6 +154,7 @@ func (c *Conn) endBatch(now time.Time) {
 		ch.markWritable()
 	}
 	c.fed = c.fed[:0]
+	return offered
 }
 
 // measured takes a round trip that a pong has measured.

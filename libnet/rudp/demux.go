@@ -19,6 +19,7 @@ type reader struct {
 	cookies *cookies
 	retries []udp.Message // to be sent after this batch
 	touched []*Conn       // sessions that got datagrams in this batch
+	held    *Conn         // the one whose lock is held: that of the last datagram of the present message
 
 	limited   HandshakeLimited // since the last such event
 	limitedAt time.Time        // of that
@@ -42,24 +43,74 @@ func (e *Endpoint) readLoop() {
 			}
 			continue
 		}
+		r.endBatch(r.takeAll(batch, n))
+	}
+}
+
+// takeAll takes n messages, and what comes meanwhile: one acknowledgement, one wake-up of those who wait and one batch of
+// what it lets them send serve all of it. It gives the time of the last.
+func (r *reader) takeAll(batch []udp.Message, n int) time.Time {
+	for taken := 0; ; {
 		now := time.Now()
 		for _, m := range batch[:n] {
-			for d := range m.Datagrams() {
-				e.counters.datagramsIn.Add(1)
-				e.counters.bytesIn.Add(uint64(len(d)))
-				r.handle(d, m.Addr, now)
-			}
+			taken += r.take(m, now)
 		}
-		if len(r.retries) > 0 {
-			r.write(r.retries)
-			clear(r.retries)
-			r.retries = r.retries[:0]
+		if taken >= drainBatch {
+			return now
 		}
-		for i, c := range r.touched {
-			c.endBatch(now)
-			r.touched[i] = nil
+		if n, _ = r.sock.ReadMore(batch); n == 0 {
+			return now // an error will come again
 		}
-		r.touched = r.touched[:0]
+	}
+}
+
+// take takes what came as one: datagrams of one address, mostly of one session, which is locked once for all. It gives
+// their number.
+func (r *reader) take(m udp.Message, now time.Time) int {
+	count := 0
+	for d := range m.Datagrams() {
+		count++
+		r.handle(d, m.Addr, now)
+	}
+	r.letGo()
+	r.counters.datagramsIn.Add(uint64(count))
+	r.counters.bytesIn.Add(uint64(len(m.Buf)))
+	return count
+}
+
+// hold locks the session that a data datagram is for; nil: there is none. It stays locked until letGo.
+func (r *reader) hold(id connID) *Conn {
+	if r.held == nil || r.held.local != id {
+		r.letGo()
+		if r.held = r.lookup(id); r.held != nil {
+			r.held.mu.Lock()
+		}
+	}
+	return r.held
+}
+
+func (r *reader) letGo() {
+	if r.held != nil {
+		r.held.mu.Unlock()
+		r.held = nil
+	}
+}
+
+// endBatch sends what the datagrams of a batch have caused.
+func (r *reader) endBatch(now time.Time) {
+	if len(r.retries) > 0 {
+		r.write(r.retries)
+		clear(r.retries)
+		r.retries = r.retries[:0]
+	}
+	offered := false
+	for i, c := range r.touched {
+		offered = c.endBatch(now) || offered
+		r.touched[i] = nil
+	}
+	r.touched = r.touched[:0]
+	if offered {
+		r.sendSome()
 	}
 }
 
@@ -77,6 +128,11 @@ func (e *Endpoint) pause(d time.Duration) bool {
 
 // handle takes one datagram from anybody.
 func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
+	if len(b) > 0 && b[0] == typeData {
+		r.handleData(b, from, now)
+		return
+	}
+	r.letGo()
 	if foreign(b) {
 		r.counters.foreign.Add(1)
 		if r.cfg.OnPacket != nil {
@@ -85,8 +141,6 @@ func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
 		return
 	}
 	switch b[0] {
-	case typeData:
-		r.handleData(b, from, now)
 	case typeInitiation:
 		r.handleInitiation(b, from, now)
 	case typeResponse:
@@ -104,7 +158,7 @@ func (r *reader) handleData(b []byte, from netip.AddrPort, now time.Time) {
 		r.counters.malformed.Add(1)
 		return
 	}
-	c := r.lookup(id)
+	c := r.hold(id)
 	if c == nil {
 		r.counters.unknownSession.Add(1)
 		return

@@ -155,7 +155,7 @@ func FuzzDemux(f *testing.F) {
 				b = b[:MaxDatagram]
 			}
 			b = bytes.Clone(b)
-			r.handle(b, netip.AddrPortFrom(c.addr.Addr(), uint16(7100+i)), now)
+			r.take(udp.Message{Buf: b, Addr: netip.AddrPortFrom(c.addr.Addr(), uint16(7100+i))}, now)
 			for len(e.inbound) > 0 {
 				e.respond(<-e.inbound, now)
 			}

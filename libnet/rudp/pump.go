@@ -25,9 +25,16 @@ func (c *Conn) activate(ch *Channel) {
 	c.active = append(c.active, ch)
 }
 
-// flush sends all that must not wait: acknowledgements, what there is to say of windows, and probes for what is
-// not acknowledged. Data is offered to the pacer. The caller holds c.mu.
+// flush sends all that must not wait (see push), and wakes the one who sends data if there is any. The caller holds c.mu.
 func (c *Conn) flush(now time.Time) {
+	if c.push(now) {
+		signal(c.ep.pacing.wake)
+	}
+}
+
+// push sends acknowledgements, what there is to say of windows, and probes for what is not acknowledged. Data is offered
+// to the pacer; it tells whether there is any. The caller holds c.mu.
+func (c *Conn) push(now time.Time) bool {
 	sent := c.stats.WireOut
 	for _, ch := range c.active {
 		c.out.control(c, ch)
@@ -41,7 +48,7 @@ func (c *Conn) flush(now time.Time) {
 		c.tellExpired(now)
 	}
 	c.arm()
-	c.offer(now)
+	return c.offer(now)
 }
 
 // probe sends tail probes, which may exceed the window.
