@@ -49,8 +49,9 @@ const (
 	// initialTimeout is RFC 6298's first RTO made shorter: handshakes of the session above have measured the
 	// path before, so that this only serves conversations that begin with a loss.
 	initialTimeout = 200 * millisecond
-	// maxTimeout bounds the backoff: after a blackout the peer hears of us within that time.
-	maxTimeout = second
+	// maxTimeout bounds the backoff, unless two round trips are longer: after a blackout the peer hears of us within
+	// that time. Two segments each time are 6 KB/s into the void.
+	maxTimeout = 400 * millisecond
 	// maxRTT is the longest round trip that is believed: older time stamps are from nowhere.
 	maxRTT = 30 * second
 	// minRTTInterval: the least round trip is that of the current interval and the one before, so that a
