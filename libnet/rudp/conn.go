@@ -153,6 +153,7 @@ func (c *Conn) Stats() ConnStats {
 	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
 	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
+	s.Silent = time.Since(c.lastRecv)
 	s.Loss = c.loss.share
 	for _, ch := range c.channels {
 		if ch.core == nil {

@@ -53,7 +53,7 @@ func (c *Conn) goTo(to netip.AddrPort, rtt time.Duration, now time.Time) {
 	// With another port alone it is a NAT that has forgotten, and the same path.
 	if c.addr.Addr() != to.Addr() {
 		c.congest = cc.New(c.ep.cfg.congestion(), c.at(now))
-		c.rtt = arq.Estimator{}
+		c.rtt, c.loss = arq.Estimator{}, lossMeter{}
 		if rtt > 0 {
 			c.measured(rtt, now)
 		}

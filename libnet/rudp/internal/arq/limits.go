@@ -30,7 +30,8 @@ const (
 	historyLen = 64
 	maxQuiet   = 512
 	// maxEquations bounds the parity segments that wait for others, or for what they cover: with more losses than
-	// that, repetitions are needed anyway.
+	// that, repetitions are needed anyway. It also bounds how many more of them than data segments are looked at,
+	// for they cost ten times the work.
 	maxEquations = 8
 	// maxCredit bounds how many parity segments may follow one another after a pause, and how long repetitions of
 	// a burst of losses keep others from being sent.
