@@ -137,7 +137,8 @@ const (
 	lossPrior  = 32
 	// redundancyLoss: from one loss in 400 on, every 50th message of 8 KiB waits for a repetition.
 	redundancyLoss = 0.0025
-	// redundancyRTT: what a repetition costs below that, nobody sees.
+	// redundancyRTT: what a repetition costs below that, nobody sees. It is the path's own round trip: one that is long
+	// because a host is overloaded would only get longer by the work of parity segments.
 	redundancyRTT = 10 * time.Millisecond
 	// redundancyQueue: with that much delay the losses may be those of a full queue, which more bytes make worse.
 	redundancyQueue = 10 * time.Millisecond

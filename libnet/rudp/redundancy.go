@@ -40,7 +40,7 @@ func (c *Conn) protect() {
 		pays /= 4 // so that it does not come and go
 	}
 	path := c.congest.Estimates()
-	c.protecting = c.loss.share >= pays && path.Queue < redundancyQueue && path.RTT >= redundancyRTT
+	c.protecting = c.loss.share >= pays && path.Queue < redundancyQueue && path.MinRTT >= redundancyRTT
 	share := 0.0
 	if c.protecting {
 		share = redundancy(c.loss.share)
