@@ -39,19 +39,19 @@ type Conn struct {
 
 	timer timerSlot // guarded by timerQueue.mu
 
-	touched bool // owned by the read loop: in its list
-
 	mu        sync.Mutex
 	state     connState
 	err       error // why the session ended
-	addr      netip.AddrPort
+	path      Path
 	remote    connID // in datagrams to the peer
 	created   time.Time
 	wakeAt    time.Time // when onTimer will run, if not zero
 	keys      sessionKeys
 	sealed    uint64    // counter of the next datagram
 	keyed     time.Time // when the sending key was renewed
-	moving    migration
+	moving    migration // of the peer
+	move      *move     // of ours; nil: none
+	left      leftPath
 	replay    replayFilter
 	lastRecv  time.Time // of an authentic datagram
 	lastPing  time.Time
@@ -71,6 +71,7 @@ type Conn struct {
 	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
 	stats     ConnStats
+	touched   bool // in the list of a read loop, which will call endBatch
 
 	observation observation
 }
@@ -94,11 +95,12 @@ type farewell struct {
 	answers int // to late datagrams
 }
 
-func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn {
+func newConn(path Path, peer PeerID, now time.Time) *Conn {
+	e := path.Socket.ep
 	c := &Conn{
 		ep:        e,
 		peer:      peer,
-		addr:      addr,
+		path:      path,
 		created:   now,
 		lastRecv:  now,
 		responses: make(chan [responseLen]byte, 2),
@@ -119,17 +121,20 @@ func (c *Conn) ID() SessionID { return SessionID(c.local) }
 func (c *Conn) Peer() PeerID { return c.peer }
 
 // RemoteAddr is where datagrams to the peer go.
-func (c *Conn) RemoteAddr() netip.AddrPort {
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.Path().Addr }
+
+// Path is how datagrams to the peer go.
+func (c *Conn) Path() Path {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.addr
+	return c.path
 }
 
 // Done is closed when the session has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout or ErrPathBlocked. All match
-// net.ErrClosed.
+// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout, ErrPathBlocked or
+// ErrSocketClosed. All match net.ErrClosed.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -290,7 +295,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.ep.observed() {
 		c.tellUp(now, true)
 	}
-	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
+	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.path.Addr))
 	return nil
 }
 

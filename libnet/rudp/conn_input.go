@@ -3,15 +3,14 @@
 package rudp
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
 	"p2plive/libnet/rudp/internal/arq"
 )
 
-// receive takes a data datagram for this session. It tells whether endBatch must follow.
-func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.Time) bool {
+// receive takes a data datagram for this session. It tells whether the caller must see to it that endBatch follows.
+func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.state {
@@ -48,11 +47,16 @@ func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.T
 		return false
 	}
 	c.takeFrames(frames, from, now)
+	if c.state != stateOpen {
+		return false
+	}
 	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not.
-	if from != c.addr && counter+1 == c.replay.next && len(b) >= challengeLen && c.state == stateOpen {
+	if from != c.path && counter+1 == c.replay.next && len(b) >= challengeLen && !c.left.recently(from, now) {
 		c.challenge(from, now)
 	}
-	return c.state == stateOpen
+	fresh := !c.touched
+	c.touched = true
+	return fresh
 }
 
 // prove opens a session whose initiator has just sent its first sealed datagram.
@@ -73,7 +77,7 @@ func (c *Conn) prove(now time.Time) bool {
 
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
 
-func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
+func (c *Conn) takeFrames(b []byte, from Path, now time.Time) {
 	answered := false
 	for len(b) > 0 {
 		f, rest, err := nextFrame(b)
@@ -104,6 +108,11 @@ func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
 			}
 		case frameResponse:
 			c.arrive(f.token, from, now)
+		case frameProbe:
+			if !answered {
+				answered = true
+				c.answerProbe(f.token, from, len(b), now)
+			}
 		case frameClose:
 			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
 			return
@@ -136,9 +145,9 @@ func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 
 // endBatch follows the last datagram of a batch: what it caused leaves together.
 func (c *Conn) endBatch(now time.Time) {
-	c.touched = false
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.touched = false
 	if c.state == stateOpen {
 		c.judge(now)
 		c.flush(now)

@@ -31,6 +31,12 @@ var (
 	// ErrKeyExhausted ended a session that had sealed as many datagrams as its key may. Keys are renewed now: it
 	// does not occur any more.
 	ErrKeyExhausted error = &closedError{"rudp: session key used up"}
+	// ErrSocketClosed ends a session whose path was a further socket that is gone.
+	ErrSocketClosed error = &closedError{"rudp: the session's socket is closed"}
+	// ErrTooManySockets is returned by AddSocket when the endpoint has maxSockets further sockets.
+	ErrTooManySockets = errors.New("rudp: too many sockets")
+	// ErrMoving is returned by Move while the session is moving already.
+	ErrMoving = errors.New("rudp: the session is moving already")
 	// ErrEndpointClosed is returned by an endpoint's methods after Close.
 	ErrEndpointClosed error = &closedError{"rudp: endpoint closed"}
 )

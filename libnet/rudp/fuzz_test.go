@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"p2plive/libnet/rudp/internal/cc"
-	"p2plive/libnet/udp"
 )
 
 // sink is a socket that swallows what is written, and never has anything to read.
@@ -27,18 +26,18 @@ func still(t testing.TB, id Identity, now time.Time) (*Endpoint, *Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sock, err := udp.New(sink{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	e := &Endpoint{
-		cfg: cfg, id: id.ID(), log: cfg.Logger, sock: sock, start: now, epoch: time.Duration(now.UnixNano()),
+		cfg: cfg, id: id.ID(), log: cfg.Logger, start: now, epoch: time.Duration(now.UnixNano()),
 		flights: sync.Pool{New: func() any { return new(flight) }},
 		pacing:  newPacing(time.Duration(now.UnixNano())),
+		gate:    newGate(now),
 		timers:  timerQueue{wake: make(chan struct{}, 1)},
 		conns:   make(map[connID]*Conn), halfOpen: list.New(),
 	}
-	c := newConn(e, netip.MustParseAddrPort("192.0.2.2:7100"), PeerID{1}, now)
+	if e.main, err = e.newSocket(sink{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := newConn(Path{e.main, netip.MustParseAddrPort("192.0.2.2:7100")}, PeerID{1}, now)
 	if err := e.admit(c); err != nil {
 		t.Fatal(err)
 	}
@@ -64,6 +63,7 @@ func FuzzSession(f *testing.F) {
 	f.Add(appendPing(frames, framePing, 1), appendPing(nil, frameChallenge, 2))
 	f.Add(appendClose(appendPing(nil, framePong, 1), 1, "why"), frames)
 	f.Add(appendPing(nil, frameResponse, 9), []byte{framePadding})
+	f.Add(appendPing(appendPing(nil, frameProbe, 9), framePadding, 0), frames)
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		now := time.Now()
 		e, c := still(t, id, now)
@@ -80,7 +80,7 @@ func FuzzSession(f *testing.F) {
 			c.use(grant{c, cc.Class(Newest), 1 << 16}, now)
 			c.mu.Lock()
 			if c.state == stateOpen {
-				c.takeFrames(bytes.Clone(b), netip.AddrPortFrom(c.addr.Addr(), uint16(7100+i)), now)
+				c.takeFrames(bytes.Clone(b), Path{e.main, netip.AddrPortFrom(c.path.Addr.Addr(), uint16(7100+i))}, now)
 			}
 			c.mu.Unlock()
 			c.endBatch(now)

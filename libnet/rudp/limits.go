@@ -93,6 +93,14 @@ const (
 	rekeyInterval = 10 * time.Minute
 	// challengeInterval is the least time between two challenges to another address that the peer seems to have.
 	challengeInterval = 100 * time.Millisecond
+	// probeInterval and probeCount are how often, and how many times, another path is tried before Move says that it does
+	// not work.
+	probeInterval = 200 * time.Millisecond
+	probeCount    = 5
+	// settleTime is how long datagrams of a path that was left on purpose may still come without looking like a move.
+	settleTime = 2 * time.Second
+	// maxSockets bounds the further sockets: an edge's tunnels, or the hundreds that a search for a port opens.
+	maxSockets = 4096
 	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
 	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
 	replayWindow = 2048
