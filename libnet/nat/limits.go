@@ -96,8 +96,8 @@ const (
 	openTTL = 3
 
 	// openGrace is how long the side that was asked leaves it to the asker to send the first probe that
-	// comes through. See Puncher.
-	openGrace = 200 * time.Millisecond
+	// comes through: longer than a lost segment of the asker's long connection takes. See Puncher.
+	openGrace = 400 * time.Millisecond
 
 	// requestEvery repeats a connection request until the other's address is known: longer than most round
 	// trips through the tracker. The attempt ends after requestTime.
@@ -120,8 +120,9 @@ const (
 	// that is 76 kbit/s. The sockets' own datagrams take half a second.
 	birthdaySockets = 256
 	birthdayProbes  = 1024
-	birthdayRate    = 150 // a second
-	birthdayOpening = 500 // a second
+	birthdayRate    = 150                    // a second
+	birthdayOpening = 500                    // a second
+	birthdayWait    = 250 * time.Millisecond // until half of the sockets are there
 	birthdayTime    = 10 * time.Second
 
 	// improveTime is how long a better path is looked for after the first one.

@@ -250,6 +250,10 @@ func (p *Puncher) start() {
 		return
 	}
 	p.state, p.began, p.ends = punchAsking, p.now, p.now+requestTime
+	if p.cfg.Own.Type == TypeBlocked {
+		p.over(Choose(p.cfg.Own, Class{}).Reason)
+		return
+	}
 	p.ask()
 }
 

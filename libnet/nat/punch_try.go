@@ -77,7 +77,7 @@ func (p *Puncher) open() {
 // try sends the probes of the plan.
 func (p *Puncher) try() {
 	at := p.now
-	if !p.cfg.Asker && (p.opened || p.cfg.Own.reachable()) && !p.remote.Class.reachable() {
+	if p.waits() {
 		at += openGrace
 	}
 	switch {
@@ -93,10 +93,19 @@ func (p *Puncher) try() {
 		p.emit(OpenSockets{N: birthdaySockets})
 	case p.plan.Method == MethodBirthday:
 		p.volley(at, rounds, 0, p.candidates())
-		p.birthday(at)
+		p.birthday(at + birthdayWait)
 	default:
 		p.volley(at, rounds, 0, p.candidates())
 	}
+}
+
+// waits tells whether the asker's probes come through without ours, so that ours can wait for them. They do not
+// where only our symmetric NAT knows the port that they would have to go to.
+func (p *Puncher) waits() bool {
+	if p.cfg.Asker || p.remote.Class.reachable() || p.plan.Hard && p.plan.Method == MethodProbe {
+		return false
+	}
+	return p.opened || p.cfg.Own.reachable()
 }
 
 // candidates of the other, the best first; where we are symmetric, the one that the other predicts a port for.
