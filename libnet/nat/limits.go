@@ -142,6 +142,10 @@ const (
 	maxAttempts = 1 << 16
 	attemptTime = 10 * time.Second
 
+	// requestRates is how many times the rate of STUN answers connection requests may come from one address:
+	// a viewer that comes dials a dozen others, twice each, and a school shares an address.
+	requestRates = 4
+
 	// cookieTime is how long a cookie is good, at least; at most twice as long.
 	cookieTime = 10 * time.Second
 )
