@@ -125,6 +125,11 @@ const (
 	birthdayWait    = 250 * time.Millisecond // until half of the sockets are there
 	birthdayTime    = 10 * time.Second
 
+	// budgetBurst and budgetRate bound the probes of a host to one address, over all attempts: one birthday or
+	// the cones of a school at once, 130 KB on the wire; then a round for one peer every few seconds.
+	budgetBurst = 2048
+	budgetRate  = 4
+
 	// improveTime is how long a better path is looked for after the first one.
 	improveTime = time.Second
 )
