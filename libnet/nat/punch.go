@@ -124,6 +124,7 @@ type PunchPath struct {
 	Addr   netip.AddrPort
 	Word   Word
 	Method Method
+	Reason string // one sentence: why it is not better; empty where it could hardly be
 	RTT    time.Duration
 }
 

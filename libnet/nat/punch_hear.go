@@ -2,7 +2,10 @@
 
 package nat
 
-import "time"
+import (
+	"cmp"
+	"time"
+)
 
 // hear takes a datagram of the peer. Everything that is not authentic or has come before is dropped, whoever
 // it is from: only the peer can have made it, and only once.
@@ -61,7 +64,8 @@ func (p *Puncher) adopt(socket int) {
 
 // succeed takes a path that has carried a probe and its answer.
 func (p *Puncher) succeed(t *target, rtt time.Duration) {
-	path := PunchPath{Socket: t.socket, Addr: t.addr, Word: p.word(t), Method: p.plan.Method, RTT: rtt}
+	path := PunchPath{Socket: t.socket, Addr: t.addr, Word: p.word(t), Method: cmp.Or(p.plan.Method, MethodProbe), RTT: rtt}
+	path.Reason = p.reason(path.Word)
 	if p.found != nil && path.Word.rank() >= p.found.Word.rank() {
 		return
 	}
@@ -91,4 +95,17 @@ func (p *Puncher) word(t *target) Word {
 		return WordDirect
 	}
 	return WordPunched
+}
+
+// reason says why a path is not better than it is.
+func (p *Puncher) reason(w Word) string {
+	switch {
+	case w == WordPredicted && p.plan.Hard:
+		return "The NAT here is symmetric (NAT4), so its port had to be guessed."
+	case w == WordPredicted:
+		return "The other peer's NAT is symmetric (NAT4), so its port had to be guessed."
+	case w == WordPunched:
+		return "Neither side can be reached unasked: here is " + p.cfg.Own.name() + ", there is " + p.remote.Class.name() + "."
+	}
+	return ""
 }
