@@ -17,6 +17,7 @@ import (
 // benchCmd is the group of the measurements.
 type benchCmd struct {
 	Sim benchSimCmd `cmd:"" help:"Simulate a swarm of thousands of viewers."`
+	Nat benchNatCmd `cmd:"" help:"Simulate hole punching between all kinds of NATs."`
 }
 
 func (benchCmd) Help() string {

@@ -118,6 +118,7 @@ type SessionStats struct {
 	Peer     wire.PeerID
 	Addr     netip.AddrPort
 	Path     string // how the peer is reached, in the words of the design
+	Reason   string // one sentence: why the path is not better; empty where it could not be
 	Role     wire.Role
 	RTT      time.Duration
 	BytesIn  uint64 // media payload
@@ -147,7 +148,7 @@ func (s *Swarm) stats() Stats {
 	st.Stalls, st.Stalled = m.playhead.Stalls()
 	for id, ss := range s.sessions {
 		st.Sessions = append(st.Sessions, SessionStats{
-			Peer: id, Addr: ss.conn.RemoteAddr(), Path: path(ss), Role: ss.role,
+			Peer: id, Addr: ss.conn.RemoteAddr(), Path: path(ss), Reason: ss.reason, Role: ss.role,
 			RTT: ss.conn.Stats().RTT, BytesIn: ss.mediaIn, BytesOut: ss.mediaOut,
 		})
 	}
@@ -159,6 +160,8 @@ func (s *Swarm) stats() Stats {
 func path(ss *session) string {
 	addr := ss.conn.RemoteAddr().Addr().Unmap()
 	switch {
+	case ss.path != "":
+		return ss.path
 	case ss.role != wire.RoleViewer:
 		return "edge"
 	case addr.IsPrivate(), addr.IsLoopback(), addr.IsLinkLocalUnicast():

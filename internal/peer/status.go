@@ -60,7 +60,8 @@ func PercentilesOf(l *live.Latency) Percentiles {
 type PeerStatus struct {
 	ID       wire.PeerID `json:"id"`
 	Addr     string      `json:"addr"`
-	Path     string      `json:"path"`
+	Path     string      `json:"path"`             // lan, direct, mapped, punched, predicted, edge, edge over WebSocket
+	Reason   string      `json:"reason,omitempty"` // one sentence: why it is not better; empty where it could not be
 	Role     string      `json:"role"`
 	RTTMS    float64     `json:"rtt_ms"`
 	BytesIn  uint64      `json:"bytes_in"`
@@ -96,7 +97,7 @@ func NewStatus(st Stats, name, state string) Status {
 	}
 	for _, ss := range st.Sessions {
 		s.Peers = append(s.Peers, PeerStatus{
-			ID: ss.Peer, Addr: ss.Addr.String(), Path: ss.Path, Role: ss.Role.String(),
+			ID: ss.Peer, Addr: ss.Addr.String(), Path: ss.Path, Reason: ss.Reason, Role: ss.Role.String(),
 			RTTMS: float64(ss.RTT.Microseconds()) / 1000, BytesIn: ss.BytesIn, BytesOut: ss.BytesOut,
 		})
 	}

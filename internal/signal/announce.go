@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -17,6 +18,8 @@ type Hello struct {
 	TrackerKey ed25519.PublicKey
 	TrackerUDP string // STUN server "host:port"; empty: none
 	ObservedIP netip.Addr
+
+	requests nat.RequestKey // set once the challenge is known
 }
 
 // Announce is what a peer says of itself. Exactly one of Edge, Source and

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -187,4 +188,9 @@ func (c *Client) ReportBadPiece(polluter PeerID, evidence []byte) {
 		Polluter: polluter[:],
 		Evidence: append([]byte(nil), evidence[:min(len(evidence), MaxEvidence)]...),
 	}}})
+}
+
+// SendNAT tells how this peer is connected: when it is known, after each Welcome, and when it changes.
+func (c *Client) SendNAT(class nat.Class) {
+	c.outbox.put(&signalpb.ClientMessage{Body: &signalpb.ClientMessage_Nat{Nat: NATMessage(class)}})
 }

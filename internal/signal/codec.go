@@ -57,6 +57,7 @@ func welcomeEvent(m *signalpb.Welcome, h Hello) Welcome {
 		Name:       m.GetName(),
 		State:      stateOf(m.GetState()),
 		Ticket:     m.GetTicket(),
+		Requests:   h.requests,
 	}
 	w.Stream, _ = StreamIDFromBytes(m.GetStreamId()) // absent: zero
 	return w
@@ -99,6 +100,8 @@ func eventOf(m *signalpb.ServerMessage) (Event, error) {
 			return nil, fmt.Errorf("%w: carry: %w", ErrProtocol, err)
 		}
 		return Carry{Stream: stream, Name: b.Carry.GetName(), Peers: peerInfos(b.Carry.GetPeers())}, nil
+	case *signalpb.ServerMessage_Punch:
+		return punchEvent(b.Punch)
 	}
 	return nil, nil
 }

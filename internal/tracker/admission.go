@@ -50,6 +50,9 @@ func (d door) check(m *signalpb.Announce, c signal.Challenge, challenge rudp.Ide
 	if c.CheckIdentity(challenge, m.GetIdentityProof()) != nil {
 		return announcement{}, refuseIdentity
 	}
+	if a.requests, err = c.RequestKey(challenge, rudp.PeerID(peer)); err != nil {
+		return announcement{}, refuseIdentity
+	}
 	return a, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 )
 
 type peerSet map[signal.PeerID]bool
@@ -205,7 +206,7 @@ func (r *registry) sampleViewers(m *member, s *stream, n int, exclude peerSet) [
 	taken := make(map[connID]bool, n)
 	var list []*member
 	accept := func(v *member) {
-		if v != m && !v.edgeOnly && !taken[v.id] && !exclude[v.peer] {
+		if v != m && !v.edgeOnly && !taken[v.id] && !exclude[v.peer] && nat.Possible(m.nat, v.nat) {
 			taken[v.id] = true
 			list = append(list, v)
 		}

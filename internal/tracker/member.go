@@ -9,6 +9,7 @@ import (
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 )
 
 // connID names one long connection of this tracker's run.
@@ -20,6 +21,7 @@ type announcement struct {
 	role     signal.Role
 	addrs    []netip.AddrPort
 	observed netip.Addr
+	requests nat.RequestKey // of its connection requests
 
 	// edge
 	httpURL string
@@ -40,6 +42,7 @@ type member struct {
 	id      connID
 	renewAt time.Time     // of its ticket; zero: it has none
 	last    signal.Report // viewer
+	nat     nat.Class     // zero: not known yet
 
 	// edge
 	assigned uint32                        // peers sent here since its last report

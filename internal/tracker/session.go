@@ -226,6 +226,9 @@ func (s *session) handle(m *signalpb.ClientMessage) error {
 			return fmt.Errorf("%w: bad piece", errMalformed)
 		}
 		t.accuse(s.id, polluter)
+	case *signalpb.ClientMessage_Nat:
+		t.metrics.messages.WithLabelValues("nat").Inc()
+		t.setNAT(s.id, signal.NATClass(b.Nat))
 	case *signalpb.ClientMessage_Bye:
 		return errBye
 	default:

@@ -108,6 +108,8 @@ const (
 	// back: some round trips, for the peer to follow. When both have moved, the acceptor gives way.
 	acceptorSettles = time.Second
 	diallerSettles  = 2 * time.Second
+	// maxSockets bounds the further sockets: an edge's tunnels, or the hundreds that a search for a port opens.
+	maxSockets = 4096
 	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
 	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
 	replayWindow = 2048
