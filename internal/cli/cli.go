@@ -10,8 +10,11 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strings"
 
 	"github.com/alecthomas/kong"
+
+	"p2plive/internal/swarm/sim"
 )
 
 // commandLine is the grammar. Each command has a file of its own.
@@ -25,6 +28,7 @@ type commandLine struct {
 	Edge    edgeCmd    `cmd:"" help:"Serve streams to their first viewers and rescue late pieces."`
 	Source  sourceCmd  `cmd:"" help:"Send a live stream."`
 	Watch   watchCmd   `cmd:"" help:"Watch a stream, and give it on to others."`
+	Bench   benchCmd   `cmd:"" help:"Measure what the program can do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }
 
@@ -67,6 +71,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Writers(stdout, stderr),
+		kong.Vars{"scenarios": strings.Join(sim.Names(), ", ")},
 		kong.Exit(func(int) { helped = true }), // after --help; parsing goes on
 	)
 	if err != nil {

@@ -71,6 +71,9 @@ func TestHelp(t *testing.T) {
 	commands := []string{""}
 	for _, node := range testModel(t).Children {
 		commands = append(commands, node.Name)
+		for _, child := range node.Children {
+			commands = append(commands, node.Name+" "+child.Name)
+		}
 	}
 	for _, command := range commands {
 		t.Run("p2plive "+command, func(t *testing.T) {
@@ -82,7 +85,7 @@ func TestHelp(t *testing.T) {
 			if command != "" && !strings.Contains(stdout, "    p2plive "+command) {
 				t.Error("help shows no example")
 			}
-			golden := filepath.Join("testdata", "help", "p2plive"+strings.TrimSuffix("-"+command, "-")+".txt")
+			golden := filepath.Join("testdata", "help", strings.ReplaceAll(strings.TrimSpace("p2plive "+command), " ", "-")+".txt")
 			if *update {
 				if err := os.WriteFile(golden, []byte(stdout), 0o644); err != nil {
 					t.Fatal(err)
