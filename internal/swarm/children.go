@@ -73,7 +73,7 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 	if c == nil {
 		c = &child{peer: n, temporary: m.firstPlace(tr, n)}
 		if !m.serving() && m.free(tr) == 0 {
-			m.displaceLeaf(tr, n)
+			m.displace(tr, n)
 		}
 		tr.children = append(tr.children, c)
 	} else if c.leaving {
@@ -109,8 +109,10 @@ func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
 		return 0
 	case m.serving() && tr.staying() >= m.edgeRoom(tr):
 		return wire.RefuseFull
-	case !m.serving() && m.free(tr) == 0 && (n.leaf() || tr.leafChild() == nil):
-		return wire.RefuseFull
+	case !m.serving() && m.free(tr) == 0:
+		if _, c := m.lowest(tr, n); c == nil {
+			return wire.RefuseFull
+		}
 	}
 	return 0
 }
@@ -200,6 +202,11 @@ func (m *Machine) free(tr *tree) int {
 		return 0
 	}
 	free := fanout - tr.staying()
+	if tr.isHome(m.short) {
+		// All of the uplink in one tree still sends every piece before the
+		// next one comes.
+		free = maxFanout - tr.staying()
+	}
 	if m.cfg.Slots == 0 && m.uplink > 0 && tr.rate() > 0 {
 		free = min(free, int((m.uplink*uplinkShare/100-m.load())/tr.rate()))
 	} else {
@@ -244,26 +251,20 @@ func (m *Machine) slots() int {
 	return defaultCopies * len(m.trees)
 }
 
-func (tr *tree) leafChild() *child {
-	for _, c := range tr.children {
-		if c.peer.leaf() && !c.temporary && !c.leaving {
-			return c
-		}
-	}
-	return nil
-}
-
-// displaceLeaf makes room for a peer that shares: the one that does not may
-// find its place below it.
-func (m *Machine) displaceLeaf(tr *tree, n *neighbour) {
-	c := tr.leafChild()
+// displace makes room for a peer that can carry more than one of the children:
+// that one may find its place below the newcomer.
+func (m *Machine) displace(tr *tree, n *neighbour) {
+	in, c := m.lowest(tr, n)
 	if c == nil {
 		return
 	}
 	c.temporary, c.demoted = true, m.now
+	others := m.others(in, c.peer)
+	if in == tr {
+		others = append([]wire.PeerInfo{n.info}, others[:min(len(others), exchangeSize-1)]...)
+	}
 	m.send(c.peer, &wire.Accept{
-		Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: true, Path: tr.path,
-		Others: []wire.PeerInfo{n.info},
+		Epoch: m.epoch.Tag(), Tree: in.id, Temporary: true, Path: in.path, Others: others,
 	})
 }
 

@@ -30,18 +30,28 @@ const (
 const (
 	// defaultGate: with two viewers, at most one copy in two is saved.
 	defaultGate = 3
-	// fanout is the most children that a viewer has in one tree: beyond 4 the
-	// last child waits longer than another hop would take.
+	// fanout is the most children that a viewer has in a tree that is not its
+	// home: beyond 4 the last child waits longer than another hop would take.
 	fanout = 4
+	// maxFanout bounds the children at home: a place in a tree is one of 255.
+	maxFanout = 128
+	// strangerCost is how much later, in milliseconds, a piece may come from a
+	// parent in its home tree before one that only helps out is preferred.
+	strangerCost = 160
 	// defaultCopies is what a viewer carries until its uplink is known: less
 	// than one would starve the swarm, more would fill a home line.
 	defaultCopies = 2
 	// uplinkShare of the uplink goes to children, in percent: the rest is for
-	// repair, control and whatever else the household does.
-	uplinkShare = 80
+	// repair, control and whatever else the household does. An uplink of 1.5
+	// streams in 4 trees gives 5 children at 84%, and at 80% only 4: exactly
+	// what is needed, and with nothing to spare no newcomer finds a place.
+	uplinkShare = 85
 	// viewersPerRoot gives an edge one more child per tree for that many
 	// viewers: 2% of the bytes buy a shallower tree.
 	viewersPerRoot = 50
+	// rootShare of an edge's uplink goes to permanent children, in percent: the
+	// rest is for those that have just come, and for rescue.
+	rootShare = 60
 	// edgePlaces bounds an edge's children in one tree while no uplink is
 	// known, temporary ones included.
 	edgePlaces = 512
@@ -146,9 +156,12 @@ const (
 	// those of the backlog over all: a burst must not drown live pieces.
 	maxAsked   = 16
 	maxBacklog = 48
-	// busyQueue is the send queue beyond which repairs are refused: somebody
-	// else sends the piece sooner, and what is pushed must not wait.
-	busyQueue = 100 * time.Millisecond
+	// busyQueue is the send queue beyond which a viewer refuses repairs:
+	// somebody else sends the piece sooner, and what is pushed must not wait.
+	// It is paid again at each hop.
+	busyQueue = 40 * time.Millisecond
+	// busyEdgeQueue is an edge's: nobody else may have the piece.
+	busyEdgeQueue = 100 * time.Millisecond
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second

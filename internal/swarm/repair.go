@@ -360,7 +360,11 @@ func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) 
 // emitPiece sends a piece, and keeps count of how full that makes the uplink.
 func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	m.stats.PiecesSent++
-	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+	expires := m.now + m.cfg.PlayDelay
+	if via == wire.Push {
+		expires = min(expires, m.now+maxPatience) // by then it has been asked of others
+	}
+	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
 	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
 		bits := int64(f.size+wire.PieceOverhead) * 8
 		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/m.uplink)
@@ -368,7 +372,12 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 }
 
 // busy reports whether the uplink has enough to do.
-func (m *Machine) busy() bool { return m.sentAt > m.now+busyQueue }
+func (m *Machine) busy() bool {
+	if m.serving() {
+		return m.sentAt > m.now+busyEdgeQueue
+	}
+	return m.sentAt > m.now+busyQueue
+}
 
 // sendFailed notes that a piece was not sent. The neighbour asks for it, or
 // for something newer, when its turn comes.

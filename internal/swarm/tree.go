@@ -186,6 +186,9 @@ func (m *Machine) chooseParent(tr *tree, lastResort bool) *neighbour {
 func (m *Machine) cost(tr *tree, n *neighbour) int {
 	const hop, sameParent, dice = 80, 10, 20
 	cost := hop*len(n.trees[tr.index].path) + int(n.rtt.Milliseconds()/2) + m.rng.IntN(dice)
+	if !n.serves() && !tr.isHome(n.short) {
+		cost += strangerCost
+	}
 	for _, other := range m.trees {
 		// Trees with different parents do not fail together.
 		if other != tr && other.parent == n {
