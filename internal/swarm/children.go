@@ -88,7 +88,8 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 
 // refusal returns why a neighbour is not taken as a child, or 0.
 func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
-	again := tr.child(n) != nil
+	old := tr.child(n)
+	again := old != nil && !old.leaving
 	switch {
 	case m.cfg.Leaf:
 		return wire.RefuseFull
@@ -136,8 +137,11 @@ func (m *Machine) firstPlace(tr *tree, n *neighbour) bool {
 // accept tells a child the terms of its place.
 func (m *Machine) accept(tr *tree, c *child) {
 	msg := &wire.Accept{Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: c.temporary, Path: tr.path}
-	if c.temporary {
+	switch {
+	case c.temporary:
 		msg.Others = m.others(tr, c.peer)
+	case m.outranked(tr, c):
+		msg.Others = []wire.PeerInfo{tr.parent.info}
 	}
 	rt := &c.peer.trees[tr.index]
 	rt.told, rt.toldPath, rt.toldWeight = true, tr.path, tr.weight()
@@ -276,13 +280,54 @@ func (m *Machine) keepChildren() {
 			return c.leaving && (past || m.now-c.left > time.Second)
 		})
 		if !m.serving() {
+			m.shed(tr)
 			m.evict(tr)
+			m.promote(tr)
 		}
 		tr.sortChildren()
 	}
 	if m.serving() && m.now >= m.nextAssign {
 		m.nextAssign = m.now + assignEvery
 		m.assign()
+	}
+}
+
+// promote names the peer's own parent to a child that can carry more than the
+// peer does: it may take the peer's place, and the peer one below it.
+func (m *Machine) promote(tr *tree) {
+	if m.now < tr.nextPromote {
+		return
+	}
+	tr.nextPromote = m.now + improveEvery
+	for _, c := range tr.children {
+		if !c.temporary && !c.leaving && m.outranked(tr, c) {
+			m.accept(tr, c)
+		}
+	}
+}
+
+// outranked reports whether a child can carry more in a tree than the peer.
+func (m *Machine) outranked(tr *tree, c *child) bool {
+	if m.serving() || tr.parent == nil || tr.parent.serves() {
+		return false
+	}
+	own := 0
+	if tr.isHome(m.short) {
+		own = m.slots()
+	}
+	return above(tr.rank(c.peer), own)
+}
+
+// shed gives up a child when there are more than the uplink carries: else all
+// of them would wait ever longer.
+func (m *Machine) shed(tr *tree) {
+	if m.cfg.Slots > 0 || m.uplink <= 0 || m.now < m.nextShed || m.load() <= m.uplink*uplinkShare/100 {
+		return
+	}
+	if c := tr.lowestChild(); c != nil && (!tr.isHome(m.short) || tr.staying() > 1) {
+		m.nextShed = m.now + evictAfter
+		c.temporary, c.demoted = true, m.now
+		m.accept(tr, c)
 	}
 }
 

@@ -184,7 +184,7 @@ func (m *Machine) needs(k *known) bool {
 	case m.cfg.Role != wire.RoleViewer:
 		return have < targetServers
 	case role == wire.RoleViewer && k.urgent:
-		return have < targetViewers+exchangeSize
+		return have < searchViewers || m.prune()
 	case role == wire.RoleViewer:
 		return have < targetViewers
 	case role == wire.RoleSource:
@@ -192,6 +192,36 @@ func (m *Machine) needs(k *known) bool {
 		return m.count(wire.RoleEdge) == 0 && have == 0
 	}
 	return have < targetEdges
+}
+
+// prune ends a session with a viewer that is neither parent nor child, to make
+// room for one that may become a parent.
+func (m *Machine) prune() bool {
+	if m.now < m.nextPrune {
+		return false
+	}
+	var oldest *neighbour
+	for _, n := range m.neighbours {
+		if !n.serves() && m.now-n.up > pruneAge && (oldest == nil || n.up < oldest.up) && !m.used(n) {
+			oldest = n
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	m.nextPrune = m.now + pruneEvery
+	m.drop(oldest, "enough neighbours")
+	return true
+}
+
+// used reports whether a neighbour is a parent or child, or about to be one.
+func (m *Machine) used(n *neighbour) bool {
+	for _, tr := range m.trees {
+		if tr.parent == n || tr.pending == n || tr.child(n) != nil {
+			return true
+		}
+	}
+	return n.asked > 0
 }
 
 // wantPeers asks the tracker when too few neighbours are left and nobody is

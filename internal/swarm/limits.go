@@ -156,12 +156,10 @@ const (
 	// those of the backlog over all: a burst must not drown live pieces.
 	maxAsked   = 16
 	maxBacklog = 48
-	// busyQueue is the send queue beyond which a viewer refuses repairs:
+	// busyQueue is the send queue beyond which repairs are refused:
 	// somebody else sends the piece sooner, and what is pushed must not wait.
 	// It is paid again at each hop.
 	busyQueue = 40 * time.Millisecond
-	// busyEdgeQueue is an edge's: nobody else may have the piece.
-	busyEdgeQueue = 100 * time.Millisecond
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second
@@ -181,6 +179,12 @@ const (
 	targetEdges = 2
 	// targetServers is how many sources and edges an edge keeps.
 	targetServers = 8
+	// searchViewers is how many a viewer may have that still looks for a
+	// parent; beyond, one of no use goes for each that is dialled.
+	searchViewers = 20
+	// pruneEvery limits how often, and pruneAge spares those that have just come.
+	pruneEvery = 500 * time.Millisecond
+	pruneAge   = 5 * time.Second
 	// maxViewerNeighbours bounds control traffic; more are sent away.
 	maxViewerNeighbours = 24
 	// maxEdgeNeighbours bounds an edge's memory.

@@ -35,6 +35,8 @@ type Machine struct {
 	backlogAsked  int           // pieces of the backlog asked for and not yet come
 	nextWork      time.Duration
 	nextKeep      time.Duration
+	nextShed      time.Duration
+	nextPrune     time.Duration
 	nextAssign    time.Duration
 	nextRebalance time.Duration
 	nextWant      time.Duration

@@ -372,12 +372,7 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 }
 
 // busy reports whether the uplink has enough to do.
-func (m *Machine) busy() bool {
-	if m.serving() {
-		return m.sentAt > m.now+busyEdgeQueue
-	}
-	return m.sentAt > m.now+busyQueue
-}
+func (m *Machine) busy() bool { return m.sentAt > m.now+busyQueue }
 
 // sendFailed notes that a piece was not sent. The neighbour asks for it, or
 // for something newer, when its turn comes.

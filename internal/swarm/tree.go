@@ -29,6 +29,7 @@ type tree struct {
 
 	nextTry     time.Duration
 	nextImprove time.Duration
+	nextPromote time.Duration
 
 	late     delayMeter // how much later than the first of its fragment a piece comes
 	pushed   uint64     // the newest piece that the parent has pushed, in pushOrder
@@ -131,7 +132,11 @@ func (m *Machine) improve(tr *tree) {
 	}
 	tr.nextImprove = m.now + improveEvery + time.Duration(m.rng.Int64N(int64(improveEvery)))
 	n := m.chooseParent(tr, false)
-	if n != nil && len(n.trees[tr.index].path)+1+improveDepth <= len(tr.path) {
+	better := improveDepth
+	if tr.isHome(m.short) {
+		better = 1 // others hang below
+	}
+	if n != nil && len(n.trees[tr.index].path)+1+better <= len(tr.path) {
 		m.subscribe(tr, n)
 	}
 }
