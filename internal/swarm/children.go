@@ -333,13 +333,17 @@ func (m *Machine) shed(tr *tree) {
 
 // evict ends a viewer's temporary places that have lasted long enough.
 func (m *Machine) evict(tr *tree) {
-	for _, c := range slices.Clone(tr.children) {
-		if c.temporary && !c.leaving && m.now-c.demoted > evictAfter {
-			m.send(c.peer, &wire.Refuse{
-				Epoch: m.epoch.Tag(), Tree: tr.id, Reason: wire.RefuseFull, Others: m.others(tr, c.peer),
-			})
-			tr.removeChild(c.peer)
+	over := func(c *child) bool { return c.temporary && !c.leaving && m.now-c.demoted > evictAfter }
+	for i := 0; i < len(tr.children); {
+		c := tr.children[i]
+		if !over(c) {
+			i++
+			continue
 		}
+		m.send(c.peer, &wire.Refuse{
+			Epoch: m.epoch.Tag(), Tree: tr.id, Reason: wire.RefuseFull, Others: m.others(tr, c.peer),
+		})
+		tr.removeChild(c.peer)
 	}
 }
 

@@ -75,20 +75,33 @@ func (m *Machine) suspect(n *neighbour) bool {
 
 // has reports whether the neighbour is known to have a piece.
 func (n *neighbour) has(t *track, seq wire.Seq, index uint16) bool {
-	set, _ := n.tracks[t.index].have.get(seq)
-	return set != nil && set.has(index)
+	ring := &n.tracks[t.index].have
+	if covered, _ := ring.covers(seq); !covered {
+		return false
+	}
+	set := ring.set(seq)
+	return set.has(index)
 }
 
 // mark notes that the neighbour has, or is being sent, a piece. It returns
 // false if that was known, or if the piece is too old to be noted.
 func (n *neighbour) mark(t *track, seq wire.Seq, index uint16) bool {
-	set := n.tracks[t.index].have.touch(seq)
-	return set != nil && set.add(index)
+	ring := &n.tracks[t.index].have
+	if !ring.touch(seq, t.ringSize()) {
+		return false
+	}
+	set := ring.set(seq)
+	fresh := set.add(index)
+	ring.put(seq, set)
+	return fresh
 }
 
 func (n *neighbour) unmark(t *track, seq wire.Seq, index uint16) {
-	if set, _ := n.tracks[t.index].have.get(seq); set != nil {
+	ring := &n.tracks[t.index].have
+	if covered, _ := ring.covers(seq); covered {
+		set := ring.set(seq)
 		set.remove(index)
+		ring.put(seq, set)
 	}
 }
 
@@ -142,6 +155,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 	}
 	m.byID[ev.Peer] = n
 	m.neighbours = append(m.neighbours, n)
+	m.nextTell = min(m.nextTell, n.nextHave)
 	if m.live {
 		m.tellAll(n)
 	}

@@ -339,12 +339,9 @@ func (m *Machine) backfill(t *track, seq wire.Seq) {
 // answer sends a piece, also one that was sent before: it may have been
 // dropped on its way. It does not do so without end.
 func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
-	set, _ := n.tracks[t.index].have.get(id.Seq)
-	if set == nil || !set.has(id.Index) {
-		if n.mark(t, id.Seq, id.Index) {
-			m.emitPiece(n, id, via)
-			return
-		}
+	if n.mark(t, id.Seq, id.Index) {
+		m.emitPiece(n, id, via)
+		return
 	}
 	if n.again[id] >= maxAgain {
 		m.stats.Nonsense++
