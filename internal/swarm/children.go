@@ -324,7 +324,7 @@ func (m *Machine) shed(tr *tree) {
 	if m.cfg.Slots > 0 || m.uplink <= 0 || m.now < m.nextShed || m.load() <= m.uplink*uplinkShare/100 {
 		return
 	}
-	if c := tr.lowestChild(); c != nil && (!tr.isHome(m.short) || tr.staying() > 1) {
+	if c := m.lowestChild(tr); c != nil && (!tr.isHome(m.short) || tr.staying() > 1) {
 		m.nextShed = m.now + evictAfter
 		c.temporary, c.demoted = true, m.now
 		m.accept(tr, c)

@@ -201,7 +201,7 @@ func (m *Machine) offerPlace(tr *tree, n *neighbour) {
 // than one of those that have a place. The other loses it as a surplus.
 func (m *Machine) replaceRoot(candidates []*neighbour) bool {
 	for _, tr := range m.trees {
-		low := tr.lowestChild()
+		low := m.lowestChild(tr)
 		if low == nil || tr.offer != nil && m.now < tr.offerEnd {
 			continue
 		}

@@ -35,6 +35,10 @@ const (
 	fanout = 4
 	// maxFanout bounds the children at home: a place in a tree is one of 255.
 	maxFanout = 128
+	// nearRTT is a round trip that only a LAN has, and nearBonus what such a
+	// parent is preferred by, in milliseconds: more than any depth.
+	nearRTT   = 2 * time.Millisecond
+	nearBonus = 2000
 	// strangerCost is how much later, in milliseconds, a piece may come from a
 	// parent in its home tree before one that only helps out is preferred.
 	strangerCost = 160
@@ -100,8 +104,10 @@ const (
 	withheldAfter = 150 * time.Millisecond
 	// starvedAfter is how long it may itself be without them.
 	starvedAfter = 600 * time.Millisecond
-	// suspectAfter keeps a silent viewer from being asked or chosen.
-	suspectAfter = time.Second
+	// suspectAfter keeps a silent viewer from being asked or chosen: have-maps
+	// come every 250 ms. When half of a swarm goes, half of the neighbours are
+	// dead, and there is no time to ask them.
+	suspectAfter = 450 * time.Millisecond
 	// deadAfter ends a session with a neighbour that has said nothing for two
 	// of its heartbeats and a retransmission: sooner than a session would
 	// notice, since it also has to survive a change of networks.

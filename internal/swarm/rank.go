@@ -45,24 +45,31 @@ func (tr *tree) rank(n *neighbour) int {
 // worth moving peers for. Measured uplinks differ without a reason.
 func above(rank, other int) bool { return rank > other && rank >= 2*other }
 
-// lowest returns the child that makes room for a neighbour which can carry
-// more, or nil: in this tree, or, if it is the peer's home and all of its uplink
-// is spent, in a tree where it only helps out.
+// near reports whether a neighbour is a viewer in the same LAN, or as close as
+// if it were.
+func (m *Machine) near(n *neighbour) bool {
+	return n.rtt > 0 && n.rtt < nearRTT && !n.serves() && !m.serving()
+}
+
+// lowest returns the child that makes room for a neighbour, and its tree, or
+// nil: one that can carry less in this tree; or, if this is the peer's home and
+// all of its uplink is spent, one in a tree where it only helps out. Those in
+// the same LAN come before all others, so that one copy enters it.
 func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
-	rank := tr.rank(n)
-	if c := tr.lowestChild(); c != nil && above(rank, tr.rank(c.peer)) {
+	near := m.near(n)
+	if c := m.lowestChild(tr); c != nil && (near || above(tr.rank(n), tr.rank(c.peer))) {
 		return tr, c
 	}
-	if !tr.isHome(m.short) || n.leaf() {
+	if n.leaf() || !near && !tr.isHome(m.short) {
 		return nil, nil
 	}
 	var in *tree
 	var least *child
 	for _, other := range m.trees {
-		if other.isHome(m.short) {
+		if other == tr || !near && other.isHome(m.short) {
 			continue
 		}
-		c := other.lowestChild()
+		c := m.lowestChild(other)
 		if c != nil && (least == nil || c.peer.trees[other.index].weight < least.peer.trees[in.index].weight) {
 			in, least = other, c
 		}
@@ -71,11 +78,11 @@ func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
 }
 
 // lowestChild returns the child with the lowest rank, and of those with the
-// fewest peers below it.
-func (tr *tree) lowestChild() *child {
+// fewest peers below it. Peers in the same LAN stay.
+func (m *Machine) lowestChild(tr *tree) *child {
 	var least *child
 	for _, c := range tr.children {
-		if c.temporary || c.leaving {
+		if c.temporary || c.leaving || m.near(c.peer) {
 			continue
 		}
 		if least == nil || tr.lower(c, least) {

@@ -132,6 +132,13 @@ func (m *Machine) improve(tr *tree) {
 	}
 	tr.nextImprove = m.now + improveEvery + time.Duration(m.rng.Int64N(int64(improveEvery)))
 	n := m.chooseParent(tr, false)
+	if n != nil && m.near(n) && !m.near(tr.parent) {
+		m.subscribe(tr, n)
+		return
+	}
+	if m.near(tr.parent) {
+		return
+	}
 	better := improveDepth
 	if tr.isHome(m.short) {
 		better = 1 // others hang below
@@ -190,6 +197,10 @@ func (m *Machine) chooseParent(tr *tree, lastResort bool) *neighbour {
 // cost estimates in milliseconds how late pieces would come from a neighbour.
 func (m *Machine) cost(tr *tree, n *neighbour) int {
 	const hop, sameParent, dice = 80, 10, 20
+	if m.near(n) {
+		// One copy is to enter a LAN, whatever way it takes inside.
+		return hop*len(n.trees[tr.index].path) - nearBonus + m.rng.IntN(dice)
+	}
 	cost := hop*len(n.trees[tr.index].path) + int(n.rtt.Milliseconds()/2) + m.rng.IntN(dice)
 	if !n.serves() && !tr.isHome(n.short) {
 		cost += strangerCost
@@ -210,7 +221,12 @@ func (m *Machine) subscribe(tr *tree, n *neighbour) {
 	from := wire.Seq(0)
 	if t.begun && !t.empty() {
 		from = t.newest() + 1
-		if tr.parent != nil && tr.overdue == 0 {
+		switch {
+		case t.playing && (tr.parent == nil || m.silent(tr.parent)):
+			// Nobody pushes: what is missing comes first, and goes on down
+			// the tree at once.
+			from = min(max(t.low, from-min(from, catchUp)), from)
+		case tr.parent != nil && tr.overdue == 0:
 			lead := n.rtt + tr.parent.rtt/2 + 2*busyTick
 			from += wire.Seq(min(lead/t.interval()+1, catchUp))
 		}

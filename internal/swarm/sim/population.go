@@ -69,6 +69,7 @@ func (w *world) plan() {
 		w.firstsFrom = f.At
 	}
 	if c := sc.Churn; c != nil {
+		w.firstsFrom = sc.Warmup
 		// As many come as go.
 		every := time.Duration(float64(time.Minute) / (c.PerMinute * float64(n)))
 		for at := sc.Ramp; at < sc.Duration; {
