@@ -16,6 +16,7 @@ type child struct {
 	temporary bool
 	demoted   time.Duration // when its place became a temporary one
 
+	silent  bool // it seems to be gone
 	leaving bool
 	until   wire.Seq      // nothing from here on, if leaving
 	left    time.Duration // when it said so
@@ -34,11 +35,12 @@ func (tr *tree) removeChild(n *neighbour) {
 	tr.children = slices.DeleteFunc(tr.children, func(c *child) bool { return c.peer == n })
 }
 
-// staying returns the number of children that have not said good-bye.
+// staying returns the number of children that have not said good-bye and do
+// not seem to be gone.
 func (tr *tree) staying() int {
 	n := 0
 	for _, c := range tr.children {
-		if !c.leaving {
+		if !c.leaving && !c.silent {
 			n++
 		}
 	}
@@ -55,8 +57,10 @@ func (m *Machine) push(t *track, id wire.PieceID) {
 	}
 }
 
+// wants reports whether a fragment's pieces are pushed to the child. While it
+// is silent they are not: others need the uplink that it has left.
 func (c *child) wants(seq wire.Seq) bool {
-	return seq >= c.from && (!c.leaving || seq < c.until)
+	return seq >= c.from && !c.silent && (!c.leaving || seq < c.until)
 }
 
 func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
@@ -76,7 +80,8 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 			m.displace(tr, n)
 		}
 		tr.children = append(tr.children, c)
-	} else if c.leaving {
+	} else if c.leaving || c.silent {
+		c.silent = false
 		c.leaving, c.temporary = false, m.firstPlace(tr, n)
 	}
 	c.from, c.demoted = msg.From, m.now
@@ -279,6 +284,9 @@ func (m *Machine) keepChildren() {
 			past := tr.track.proven && tr.track.provenSeq > c.until+catchUp
 			return c.leaving && (past || m.now-c.left > time.Second)
 		})
+		for _, c := range tr.children {
+			c.silent = m.suspect(c.peer)
+		}
 		if !m.serving() {
 			m.shed(tr)
 			m.evict(tr)

@@ -67,7 +67,7 @@ func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots 
 
 // suspect reports whether a neighbour has been silent for too long.
 func (m *Machine) suspect(n *neighbour) bool {
-	if n.serves() || m.serving() {
+	if n.serves() || m.serving() || n.leaf() {
 		return m.now-n.heard > suspectEdgeAfter
 	}
 	return m.now-n.heard > suspectAfter
