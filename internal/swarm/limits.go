@@ -75,6 +75,9 @@ const (
 	improveEvery = 2 * time.Second
 	// improveDepth is by how many hops a place must be better.
 	improveDepth = 2
+	// heavyWeight is the logarithm of the number of peers below for whose sake
+	// an edge is burdened rather than a parent taken far down.
+	heavyWeight = 3
 	// settleTime is how long a peer in a temporary place takes no children:
 	// it is about to move.
 	settleTime = 3 * time.Second

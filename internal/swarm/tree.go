@@ -105,7 +105,7 @@ func (m *Machine) seekParent(tr *tree) {
 		}
 	case tr.temporary:
 		tr.nextTry = m.now + temporaryRetry
-		if n := m.chooseParent(tr, false); n != nil {
+		if n := m.chooseParent(tr, false); n != nil && !m.tooDeep(tr, n, len(tr.path)-1) {
 			m.subscribe(tr, n)
 		}
 	default:
@@ -188,10 +188,16 @@ func (m *Machine) chooseParent(tr *tree, lastResort bool) *neighbour {
 			last, lastCost = n, cost
 		}
 	}
-	if best == nil && lastResort {
+	if last != nil && lastResort && (best == nil || m.tooDeep(tr, best, len(last.trees[tr.index].path))) {
 		return last
 	}
 	return best
+}
+
+// tooDeep reports whether a parent is so much further down than a place at
+// the given depth that all those below this peer would suffer for long.
+func (m *Machine) tooDeep(tr *tree, n *neighbour, depth int) bool {
+	return tr.weight() >= heavyWeight && len(n.trees[tr.index].path) > depth+improveDepth
 }
 
 // cost estimates in milliseconds how late pieces would come from a neighbour.
