@@ -119,7 +119,7 @@ func (m *Machine) improve(tr *tree) {
 	if len(tr.path) == 0 {
 		return
 	}
-	if m.cfg.Role == wire.RoleViewer && !m.cfg.Leaf && !tr.parent.serves() {
+	if m.cfg.Role == wire.RoleViewer && !m.cfg.Leaf && !tr.parent.serves() && !m.near(tr.parent) {
 		for _, n := range m.neighbours {
 			if n.serves() && n.trees[tr.index].free > 0 && m.eligible(tr, n) {
 				m.subscribe(tr, n)

@@ -29,6 +29,7 @@ type world struct {
 	byID  map[wire.PeerID]*simPeer
 
 	latency func(a, b *simPeer) time.Duration
+	mates   func(a, b *simPeer) bool // the tracker names those first
 	loss    float64 // of pieces
 	idle    time.Duration
 	video   videoShape
@@ -228,6 +229,17 @@ func (p *simPeer) introduce(n int) {
 		}
 	}
 	p.w.rng.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
+	if mates := p.w.mates; mates != nil {
+		slices.SortStableFunc(viewers, func(a, b wire.PeerInfo) int {
+			switch ma, mb := mates(p, p.w.byID[a.ID]), mates(p, p.w.byID[b.ID]); {
+			case ma == mb:
+				return 0
+			case ma:
+				return -1
+			}
+			return 1
+		})
+	}
 	if p.info.Role == wire.RoleViewer {
 		servers = append(servers, viewers[:min(n, len(viewers))]...)
 	}
