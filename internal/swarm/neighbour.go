@@ -65,12 +65,22 @@ func (n *neighbour) serves() bool { return n.role() != wire.RoleViewer }
 // leaf reports whether the neighbour shares nothing.
 func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots == 0 }
 
-// suspect reports whether a neighbour has been silent for too long.
+// suspect reports whether a neighbour has been silent for too long. Edges and
+// leaves have little to say, but an edge that is a parent pushes all the time.
 func (m *Machine) suspect(n *neighbour) bool {
-	if n.serves() || m.serving() || n.leaf() {
-		return m.now-n.heard > suspectEdgeAfter
+	quiet := m.now - n.heard
+	if quiet <= suspectAfter {
+		return false
 	}
-	return m.now-n.heard > suspectAfter
+	if m.serving() || n.leaf() || n.serves() && !m.feeds(n) {
+		return quiet > suspectEdgeAfter
+	}
+	return true
+}
+
+// feeds reports whether the neighbour is the parent in any tree.
+func (m *Machine) feeds(n *neighbour) bool {
+	return slices.ContainsFunc(m.trees, func(tr *tree) bool { return tr.parent == n })
 }
 
 // has reports whether the neighbour is known to have a piece.
