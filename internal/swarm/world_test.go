@@ -30,7 +30,7 @@ type world struct {
 
 	latency func(a, b *simPeer) time.Duration
 	mates   func(a, b *simPeer) bool // the tracker names those first
-	loss    float64 // of pieces
+	loss    float64                  // of pieces
 	idle    time.Duration
 	video   videoShape
 
