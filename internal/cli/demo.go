@@ -54,7 +54,7 @@ func (c *demoCmd) Run(ctx context.Context, w *world) error {
 	group, running := errgroup.WithContext(timed)
 	group.Go(func() error { return d.Serve(running) })
 	if !c.JSON {
-		fmt.Fprintf(w.stdout, "watch at %s\n", d.PageURL())
+		fmt.Fprintf(w.stdout, "watch at %s (viewer 1), or straight from the edge at %s\n", d.PageURL(), d.WatchURL())
 		group.Go(func() error { return showStatus(running, w.stdout, d) })
 	}
 	if err := group.Wait(); err != nil && !isCancellation(timed, err) {

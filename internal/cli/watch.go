@@ -22,7 +22,7 @@ import (
 
 type watchCmd struct {
 	Link        streamLink    `arg:"" help:"Link of the stream, like http://tracker.example:7000/s/my-radio."`
-	HTTP        listenAddr    `name:"http" help:"HTTP address of the player page, /live.ts, /live.m3u8 and metrics." default:"127.0.0.1:8080"`
+	HTTP        listenAddr    `name:"http" help:"HTTP address of the player page, /live.ts and /live.m3u8." default:"127.0.0.1:8080"`
 	UDP         listenAddr    `name:"udp" help:"UDP address for the sessions with others; port 0 is any." default:":0"`
 	Out         string        `help:"Also write the stream to a file: fragmented MP4 if its name ends in .mp4, MPEG-TS if it ends in .ts; - is MPEG-TS to standard output." placeholder:"FILE"`
 	Player      string        `help:"Start this player: mpv, vlc or ffplay." placeholder:"NAME"`

@@ -24,6 +24,15 @@ func (m *Machine) tell() {
 	}
 }
 
+// tellSoon has everybody told in the next tick, of all trees at once.
+func (m *Machine) tellSoon() {
+	soon := m.now + busyTick
+	for _, n := range m.neighbours {
+		n.nextHave = min(n.nextHave, soon)
+	}
+	m.nextWork = min(m.nextWork, soon)
+}
+
 func (m *Machine) haveInterval(n *neighbour) time.Duration {
 	if m.cfg.Role == wire.RoleEdge && !n.serves() {
 		return edgeHaveEvery

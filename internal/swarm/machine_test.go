@@ -368,3 +368,34 @@ func TestPieceSet(t *testing.T) {
 		}
 	}
 }
+
+// TestEdgeFindsItsPath has a viewer come to an edge that has no path to the
+// source yet. The edge takes one at once, and the viewer must not wait for the
+// edge's next have-map to know.
+func TestEdgeFindsItsPath(t *testing.T) {
+	b := newBench(t, Config{Role: wire.RoleEdge})
+	b.do(PeerUp{Peer: peerB, Role: wire.RoleViewer})
+	b.do(Received{Peer: peerB, Msg: &wire.Heartbeat{Epoch: testEpoch, Slots: 10}})
+	b.do(PeerUp{Peer: peerC, Role: wire.RoleSource})
+	b.do(Received{Peer: peerC, Msg: &wire.Heartbeat{Epoch: testEpoch, Slots: 10}})
+	b.pass(idleTick)
+	subscriptions := sent[*wire.Subscribe](b.take())
+	if len(subscriptions) != 2 {
+		t.Fatalf("%d subscriptions at the source, want 2", len(subscriptions))
+	}
+	for _, s := range subscriptions {
+		b.do(Received{Peer: s.peer, Msg: &wire.Accept{Epoch: testEpoch, Tree: s.msg.Tree}})
+	}
+	b.pass(busyTick)
+	told := 0
+	for _, s := range sent[*wire.Heartbeat](b.take()) {
+		for _, tree := range s.msg.Trees {
+			if s.peer == peerB && len(tree.Path) > 0 {
+				told++
+			}
+		}
+	}
+	if told != 2 {
+		t.Errorf("the viewer was told of a path in %d trees within a tick, want 2", told)
+	}
+}

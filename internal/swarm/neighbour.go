@@ -160,7 +160,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 	}
 	n.tokens.fill(m.now)
 	n.fit(m)
-	if n.serves() && m.count(wire.RoleEdge) == 0 {
+	if m.cfg.Role == wire.RoleViewer && n.serves() && m.count(wire.RoleEdge) == 0 {
 		m.edgesFrom = m.now + joinGrace
 	}
 	m.byID[ev.Peer] = n

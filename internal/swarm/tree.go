@@ -344,13 +344,16 @@ func refusalPenalty(r wire.RefuseReason) time.Duration {
 }
 
 // setPath notes the path to the source and tells the children at once: only
-// so do they notice a cycle before data stops.
+// so do they notice a cycle before data stops. Viewers that wait for an edge to
+// have a path hear of it in the next tick, not in its next have-map.
 func (m *Machine) setPath(tr *tree, path []wire.PathID) {
 	if slices.Equal(tr.path, path) {
 		return
 	}
 	if len(path) == 0 {
 		tr.lostPath = m.now
+	} else if len(tr.path) == 0 && m.serving() {
+		m.tellSoon()
 	}
 	tr.path = path
 	for _, c := range tr.children {

@@ -104,9 +104,6 @@ func (v *Viewer) PageURL() string {
 	return "http://" + v.page.Addr().String() + "/"
 }
 
-// Reachable asks once whether the tracker answers.
-func (v *Viewer) Reachable(ctx context.Context) error { return v.client.FirstTry(ctx) }
-
 // Serve watches until ctx ends. It returns when everything is closed.
 func (v *Viewer) Serve(ctx context.Context) error {
 	defer v.Close()

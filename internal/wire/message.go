@@ -20,7 +20,6 @@ const (
 	TypeHello Type = 1 + iota
 	TypeCatalog
 	TypePiece
-	TypeBadPiece
 )
 
 // Message is one message between peers.
@@ -47,8 +46,6 @@ func Parse(b []byte) (Message, error) {
 		return parseSignedCatalog(&r)
 	case TypePiece:
 		return parsePieceMessage(&r)
-	case TypeBadPiece:
-		return parseBadPiece(&r)
 	}
 	return parseSwarm(Type(b[0]), &r)
 }
@@ -134,28 +131,6 @@ func parsePieceMessage(r *reader) (Message, error) {
 	}
 	var err error
 	if m.Piece, err = ParsePiece(r.b); err != nil {
-		return nil, err
-	}
-	return m, nil
-}
-
-// BadPiece tells a neighbour that a peer sent a piece with a bad signature,
-// with the piece as evidence.
-type BadPiece struct {
-	Peer  PeerID
-	Piece []byte
-}
-
-// Type implements Message.
-func (*BadPiece) Type() Type { return TypeBadPiece }
-
-func (m *BadPiece) append(b []byte) []byte {
-	return appendBytes(append(b, m.Peer[:]...), m.Piece)
-}
-
-func parseBadPiece(r *reader) (Message, error) {
-	m := &BadPiece{Peer: r.id(), Piece: r.bytes(PieceOverhead + MaxPiecePayload)}
-	if err := r.end(); err != nil {
 		return nil, err
 	}
 	return m, nil

@@ -40,7 +40,6 @@ func messages() map[string]Message {
 		"hello bare":       &Hello{Version: 9, Role: RoleSource, Ticket: []byte{}},
 		"catalog":          &SignedCatalog{Bytes: []byte("a catalog"), Signature: [64]byte{9}},
 		"piece":            &PieceMessage{Via: Rescue, Piece: testPiece(true, 2, []byte("payload"))},
-		"bad piece":        &BadPiece{Peer: PeerID{8}, Piece: []byte("evidence")},
 		"subscribe":        &Subscribe{Epoch: 5, Tree: tree, From: 1 << 31},
 		"accept":           &Accept{Epoch: 5, Tree: tree, Temporary: true, Path: path, Others: others},
 		"accept root":      &Accept{Epoch: 5, Tree: tree},
@@ -103,7 +102,7 @@ func TestMalformedMessages(t *testing.T) {
 	cases := map[string][]byte{
 		"empty":                {},
 		"unknown type":         {255},
-		"type between":         {byte(TypeBadPiece) + 1},
+		"type between":         {byte(TypePiece) + 1},
 		"after the last":       {byte(TypePeers) + 1},
 		"too long":             append([]byte{byte(TypePeers)}, make([]byte, MaxMessage)...),
 		"hello of no role":     Append(nil, &Hello{Role: 9}),

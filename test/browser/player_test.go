@@ -187,15 +187,28 @@ func TestDemo(t *testing.T) {
 	}
 	addr := proc.FreeAddr(t)
 	demo := proc.Start(t, proc.Spec{Name: "demo", Path: program, Args: []string{"demo", "--http", addr}})
-	if _, ok := demo.Stdout.Await(5*time.Second, func(l proc.Line) bool { return strings.Contains(l.Text, addr) }); !ok {
+	greeting, ok := demo.Stdout.Await(5*time.Second, func(l proc.Line) bool { return strings.Contains(l.Text, addr) })
+	if !ok {
 		t.Fatal("the demo does not say where to watch")
 	}
 	page := open(t, "http://"+addr+"/", chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
 	page.until(playing, 5*time.Second)
 	page.until(`video.currentTime > 1`, 5*time.Second)
 	eval[[]byte](page, watcher+"0")
-	for _, problem := range watch(page, t.Logf) {
-		t.Error(problem)
+	const attempts = 3
+	for attempt := 1; ; attempt++ {
+		var problems []string
+		pause := proc.LongestPause(func() { problems = watch(page, t.Logf) })
+		if len(problems) == 0 {
+			break
+		}
+		t.Logf("stretch %d: %s; longest pause of this machine %v", attempt, strings.Join(problems, "; "), pause)
+		// A machine that stands still stops a browser, whatever the page
+		// does: such a stretch is watched again, and no other.
+		if pause <= proc.PauseLimit || attempt == attempts {
+			t.Error(strings.Join(problems, "; "))
+			break
+		}
 	}
 	if eval[bool](page, `video.muted || video.webkitAudioDecodedByteCount === 0`) {
 		t.Error("no sound is decoded")
@@ -211,6 +224,11 @@ func TestDemo(t *testing.T) {
 	eval[[]byte](page, `document.querySelector("details").open = true, 0`)
 	page.picture("player-peers", 1200, 1250, "light")
 	page.picture("player-phone-peers", 390, 1100, "light")
+
+	words := strings.Fields(greeting.Text)
+	direct := open(t, words[len(words)-1], chromedp.Flag("autoplay-policy", "no-user-gesture-required"))
+	direct.until(playing+` && video.currentTime > 2`, 10*time.Second)
+	direct.quiet()
 }
 
 func TestPlayerSurvives(t *testing.T) {

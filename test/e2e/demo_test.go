@@ -26,11 +26,6 @@ type result struct {
 	Final           bool        `json:"final"`
 }
 
-// pauseLimit is how long the machine may let a process wait for a core while
-// it measures: half of what a player buffers. Beyond it, the machine is what
-// is measured.
-const pauseLimit = 75 * time.Millisecond
-
 // TestDemoOfTenViewers holds what the program promises of a small audience. It
 // measures time, so it runs alone and without the race detector; a measurement
 // in which the machine itself paused is made again.
@@ -38,10 +33,10 @@ func TestDemoOfTenViewers(t *testing.T) {
 	const attempts = 3
 	for attempt := 1; ; attempt++ {
 		var r result
-		pause := longestPause(func() { r = runDemo(t) })
+		pause := proc.LongestPause(func() { r = runDemo(t) })
 		faults := r.faults()
 		t.Logf("%+v; longest pause of this machine %v", r, pause)
-		if len(faults) > 0 && pause > pauseLimit && attempt < attempts {
+		if len(faults) > 0 && pause > proc.PauseLimit && attempt < attempts {
 			continue
 		}
 		for _, fault := range faults {
@@ -89,31 +84,4 @@ func (r result) faults() (faults []string) {
 	want(r.Pieces > 0 && float64(r.Duplicates) <= 0.01*float64(r.Pieces),
 		"%d of %d pieces came twice, want 1%% or less", r.Duplicates, r.Pieces)
 	return faults
-}
-
-// longestPause runs f and returns how late a goroutine that wanted to wake up
-// every few milliseconds meanwhile was at most.
-func longestPause(f func()) time.Duration {
-	const interval = 5 * time.Millisecond
-	done, result := make(chan struct{}), make(chan time.Duration, 1)
-	go func() {
-		var longest time.Duration
-		tick := time.NewTicker(interval)
-		defer tick.Stop()
-		for last := time.Now(); ; {
-			select {
-			case <-tick.C:
-				longest = max(longest, time.Since(last)-interval)
-				last = time.Now()
-			case <-done:
-				result <- longest
-				return
-			}
-		}
-	}()
-	func() {
-		defer close(done) // f may end the test
-		f()
-	}()
-	return <-result
 }

@@ -14,9 +14,9 @@ import (
 type Subscription struct {
 	hub     *Hub
 	begin   beginning
-	next    uint64 // number of the item to read next
-	opening *wire.Catalog // that of the beginning, still to be told
-	catalog *wire.Catalog // told last
+	next    uint64                // number of the item to read next
+	opening *wire.Catalog         // that of the beginning, still to be told
+	catalog *wire.Catalog         // told last
 	started map[wire.TrackID]bool // video tracks whose key frame was read
 	skipped bool                  // KindSkipped is to be told
 	closed  bool

@@ -52,7 +52,8 @@ func Start(tb testing.TB, spec Spec) *Process {
 		Name: spec.Name, Stdout: newLines(), Stderr: newLines(), tb: tb, foreign: spec.Foreign,
 		cmd: exec.Command(spec.Path, spec.Args...), done: make(chan struct{}),
 	}
-	p.cmd.Env = append(cleanEnv(), spec.Env...)
+	// A home of its own: a stream's key is kept there when no flag names a file.
+	p.cmd.Env = append(cleanEnv(), append([]string{"XDG_CONFIG_HOME=" + tb.TempDir()}, spec.Env...)...)
 	p.cmd.Stdin = spec.Stdin
 	p.cmd.Stdout = p.Stdout
 	if spec.Stdout != nil {

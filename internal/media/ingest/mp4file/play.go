@@ -5,6 +5,7 @@ package mp4file
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -22,8 +23,19 @@ func (f *File) Run(ctx context.Context, sink media.Sink) error {
 }
 
 // RunFrom plays the file as if it had been started at zero and gone round
-// since: timestamps count from there. It begins with the next key frame.
+// since: timestamps count from there. It begins with the next key frame, and
+// again so when the process has stood still for longer than maxLate.
 func (f *File) RunFrom(ctx context.Context, sink media.Sink, zero time.Time) error {
+	for {
+		p := f.joining(sink, zero)
+		if err := p.run(ctx); err != errLate {
+			return err
+		}
+	}
+}
+
+// joining returns a playback that has gone round since zero.
+func (f *File) joining(sink media.Sink, zero time.Time) *playback {
 	now := time.Now()
 	since := now.Sub(zero)
 	loop := int64(since / f.Length())
@@ -36,8 +48,8 @@ func (f *File) RunFrom(ctx context.Context, sink media.Sink, zero time.Time) err
 		loop, from = loop+1, 0
 	}
 	p := newPlayback(f, sink, loop, from)
-	p.start, p.base = now, since
-	return p.run(ctx)
+	p.start, p.base, p.inStep = now, since, true
+	return p
 }
 
 // lastKey returns where in the loop the last key frame is.
@@ -64,7 +76,11 @@ type playback struct {
 	formats []media.TrackFormat
 	start   time.Time     // when the sample with decode time base is due
 	base    time.Duration // in the file's endless timeline
+	inStep  bool          // with a clock: what is too late is left out, not put off
 }
+
+// errLate ends a playback that has fallen behind the clock it is in step with.
+var errLate = errors.New("fallen behind")
 
 func newPlayback(f *File, sink media.Sink, loop int64, from time.Duration) *playback {
 	p := &playback{f: f, sink: sink, formats: f.Formats()}
@@ -118,6 +134,9 @@ func (p *playback) run(ctx context.Context) error {
 		i := p.earliest()
 		wait := p.cursors[i].due() - p.base - time.Since(p.start)
 		if wait < -maxLate {
+			if p.inStep {
+				return errLate
+			}
 			p.start = p.start.Add(-wait)
 		}
 		if wait > 0 {
