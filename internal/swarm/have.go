@@ -30,6 +30,7 @@ func (m *Machine) tellSoon() {
 	for _, n := range m.neighbours {
 		n.nextHave = min(n.nextHave, soon)
 	}
+	m.nextTell = min(m.nextTell, soon)
 	m.nextWork = min(m.nextWork, soon)
 }
 
