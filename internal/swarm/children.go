@@ -306,7 +306,7 @@ func (m *Machine) promote(tr *tree) {
 	if m.now < tr.nextPromote {
 		return
 	}
-	tr.nextPromote = m.now + improveEvery
+	tr.nextPromote = m.now + improveEvery/2
 	for _, c := range tr.children {
 		if !c.temporary && !c.leaving && m.outranked(tr, c) {
 			m.accept(tr, c)

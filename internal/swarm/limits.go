@@ -196,8 +196,8 @@ const (
 	pruneAge   = 5 * time.Second
 	// maxViewerNeighbours bounds control traffic; more are sent away.
 	maxViewerNeighbours = 24
-	// maxEdgeNeighbours bounds an edge's memory.
-	maxEdgeNeighbours = 4096
+	// maxEdgeNeighbours bounds an edge's memory: about 4 kB for each.
+	maxEdgeNeighbours = 16384
 	// maxSourceNeighbours: a source serves edges, not viewers.
 	maxSourceNeighbours = 64
 	// maxKnown bounds the peers that could be dialled.

@@ -130,7 +130,11 @@ func (m *Machine) improve(tr *tree) {
 	if m.now < tr.nextImprove {
 		return
 	}
-	tr.nextImprove = m.now + improveEvery + time.Duration(m.rng.Int64N(int64(improveEvery)))
+	every := improveEvery
+	if tr.isHome(m.short) {
+		every /= 3 // others hang below, or will
+	}
+	tr.nextImprove = m.now + every + time.Duration(m.rng.Int64N(int64(every)))
 	n := m.chooseParent(tr, false)
 	if n != nil && m.near(n) && !m.near(tr.parent) {
 		m.subscribe(tr, n)
@@ -141,7 +145,7 @@ func (m *Machine) improve(tr *tree) {
 	}
 	better := improveDepth
 	if tr.isHome(m.short) {
-		better = 1 // others hang below
+		better = 1
 	}
 	if n != nil && len(n.trees[tr.index].path)+1+better <= len(tr.path) {
 		m.subscribe(tr, n)
@@ -283,6 +287,9 @@ func (m *Machine) adopt(tr *tree, n *neighbour) {
 	tr.overdue, tr.withheld = 0, false
 	tr.pushed = 0
 	tr.nextImprove = m.now + improveEvery
+	if tr.isHome(m.short) {
+		tr.nextImprove = m.now + improveEvery/3
+	}
 	// One of its children's slots is ours now.
 	if rt := &n.trees[tr.index]; rt.free > 0 {
 		rt.free--

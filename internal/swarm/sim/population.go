@@ -20,6 +20,7 @@ func newWorld(sc Scenario, off bool) *world {
 		interval: sc.interval(),
 	}
 	w.keyEvery = uint32(max(sc.Stream.KeyEvery/w.interval, 1))
+	w.m.first.step = 10 * time.Millisecond // minutes, where a crowd waits
 	w.tracker.reported = map[uint32]bool{}
 	w.addServer(wire.RoleSource, 0)
 	for range sc.Edges.Count {
