@@ -23,6 +23,14 @@ lint: ## Formatting, vet, staticcheck, import direction, generated files
 bench: ## Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
+.PHONY: bench-rudp
+bench-rudp: ## libnet/rudp beside quic-go, kcp-go, TLS and HTTP, about ten minutes; options by BENCH='-quick -only bulk'
+	go -C bench run . $(BENCH)
+
+.PHONY: soak
+soak: ## 1000 sessions of libnet/rudp for 5 minutes: memory, loss, order, content; another time by SOAK=30m
+	go test -count 1 -timeout 0 -run '^TestSoak$$' -v ./libnet/rudp -soak $(or $(SOAK),5m)
+
 .PHONY: cross
 cross: $(PLATFORMS:%=cross-%) cross-wasm ## Build for other platforms into dist/, and for js/wasm what browsers run
 
@@ -44,4 +52,4 @@ deps: ## Install the programs that tests need, or say which are missing
 
 .PHONY: help
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
+	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 12

@@ -13,6 +13,7 @@ needs=(
   protoc:protobuf-compiler
   ip:iproute2          # network namespaces
   nft:nftables         # real kernel NATs inside them
+  turnutils_natdiscovery:coturn # another client of the tracker's STUN ports
 )
 
 if ! command -v go >/dev/null; then

@@ -26,6 +26,7 @@ step tests go test -race -timeout 8m "${packages[@]}"
 if [ ${#whole[@]} -gt 0 ]; then
   step 'whole system' go test -race -p 1 -timeout 8m "${whole[@]}"
 fi
+step benchmarks go -C bench test -race -p 1 -timeout 4m ./...
 
 if [ ${#failed[@]} -gt 0 ]; then
   echo

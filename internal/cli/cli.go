@@ -28,6 +28,7 @@ type commandLine struct {
 	Edge    edgeCmd    `cmd:"" help:"Serve streams to their first viewers and rescue late pieces."`
 	Source  sourceCmd  `cmd:"" help:"Send a live stream."`
 	Watch   watchCmd   `cmd:"" help:"Watch a stream, and give it on to others."`
+	NAT     natCmd     `cmd:"" name:"nat" help:"Tell how this network's NAT behaves, and with whom direct connections work."`
 	Bench   benchCmd   `cmd:"" help:"Measure what the program can do."`
 	Version versionCmd `cmd:"" help:"Print the version."`
 }

@@ -26,6 +26,7 @@ func TestRolesBadUsage(t *testing.T) {
 		"source, bad name":          {[]string{"source", "--tracker", testTracker, "--name", "a/b"}, `bad stream name "a/b"`},
 		"source, other scheme":      {[]string{"source", "--tracker", testTracker, "--name", "a", "--input", "ftp://x"}, "write rtmp://HOST:PORT, FILE, - or demo"},
 		"source, no port":           {[]string{"source", "--tracker", testTracker, "--name", "a", "--input", "rtmp://x"}, "write rtmp://HOST:PORT"},
+		"nat, no tracker":           {[]string{"nat"}, "missing flags: --tracker=URL"},
 		"watch, no link":            {[]string{"watch"}, `expected "<link>"; see p2plive watch --help`},
 		"watch, bad link":           {[]string{"watch", "radio"}, `bad link "radio"`},
 		"watch, no stream in it":    {[]string{"watch", testTracker}, "there is no /s/NAME in it"},

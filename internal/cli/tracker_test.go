@@ -50,12 +50,14 @@ func TestTrackerFails(t *testing.T) {
 		code int
 		want string
 	}{
-		"port in use":       {[]string{"--listen", taken.Addr().String(), "--udp", "127.0.0.1:0"}, exitFailed, "choose another"},
-		"bad address":       {[]string{"--listen", "7000"}, exitUsage, "write HOST:PORT"},
-		"bad strategy":      {[]string{"--strategy", "best"}, exitUsage, "--strategy must be one of"},
-		"empty key":         {[]string{"--edge-key-file", empty}, exitUsage, "there is no key in it"},
-		"missing key":       {[]string{"--publish-key-file", empty + "x"}, exitUsage, "no such file"},
-		"argument too many": {[]string{"now"}, exitUsage, "unexpected argument now"},
+		"port in use":                  {[]string{"--listen", taken.Addr().String(), "--udp", "127.0.0.1:0"}, exitFailed, "choose another"},
+		"bad address":                  {[]string{"--listen", "7000"}, exitUsage, "write HOST:PORT"},
+		"two addresses, one not named": {[]string{"--udp-alt", "127.0.0.2"}, exitUsage, "needs --udp to name"},
+		"second address not one":       {[]string{"--udp-alt", "here"}, exitUsage, "is not an IP address"},
+		"bad strategy":                 {[]string{"--strategy", "best"}, exitUsage, "--strategy must be one of"},
+		"empty key":                    {[]string{"--edge-key-file", empty}, exitUsage, "there is no key in it"},
+		"missing key":                  {[]string{"--publish-key-file", empty + "x"}, exitUsage, "no such file"},
+		"argument too many":            {[]string{"now"}, exitUsage, "unexpected argument now"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -68,6 +69,19 @@ func (a *publicAddr) UnmarshalText(text []byte) error {
 		return fmt.Errorf("%q is not an address that others can reach: %w; write HOST:PORT", text, err)
 	}
 	*a = publicAddr(text)
+	return nil
+}
+
+// ipAddr is a flag for an IP address of this host.
+type ipAddr string
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (a *ipAddr) UnmarshalText(text []byte) error {
+	ip, err := netip.ParseAddr(string(text))
+	if err != nil || ip.IsUnspecified() {
+		return fmt.Errorf("%q is not an IP address of this host", text)
+	}
+	*a = ipAddr(ip.String())
 	return nil
 }
 

@@ -77,7 +77,7 @@ func New(cfg Config) (*Edge, error) {
 		return nil, fmt.Errorf("http: %w", err)
 	}
 	e.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&e.keys), Open: e.open, Logger: e.log,
+		Identity: identity, Admit: peer.AdmitTickets(&e.keys), Open: e.open, Profile: rudp.Server, Logger: e.log,
 	})
 	if err != nil {
 		e.http.Close()

@@ -61,7 +61,7 @@ func (s *Swarm) send(ss *session, m wire.Message) {
 		return
 	}
 	s.scratch = wire.Append(s.scratch[:0], m)
-	if err := ss.conn.Channel(controlChannel).TrySend(s.scratch); err != nil {
+	if err := ss.control().TrySend(s.scratch); err != nil {
 		if errors.Is(err, rudp.ErrQueueFull) {
 			ss.conn.Close("the peer does not read")
 		}
@@ -72,15 +72,15 @@ func (s *Swarm) send(ss *session, m wire.Message) {
 
 func (s *Swarm) sendPiece(c swarm.SendPiece) {
 	ss, p := s.sessions[c.Peer], s.store.Piece(c.ID)
-	if ss == nil || p == nil || (c.Expires > 0 && time.Since(s.start) > c.Expires) {
+	if ss == nil || p == nil {
 		return
 	}
-	channel := rudp.ChannelID(c.ID.Track)
-	if c.Via != wire.Push {
-		channel += repairChannels
+	opts := rudp.SendOptions{NoWait: true}
+	if c.Expires > 0 {
+		opts.Deadline = s.start.Add(c.Expires)
 	}
 	s.scratch = wire.Append(s.scratch[:0], &wire.PieceMessage{Via: c.Via, Piece: p})
-	if err := ss.conn.Channel(channel).TrySend(s.scratch); err != nil {
+	if err := ss.pieces(c.ID.Track, c.Via).SendMessage(s.ctx, s.scratch, opts); err != nil {
 		s.meter.dropped++
 		s.handle(swarm.SendFailed{Peer: c.Peer, ID: c.ID})
 		return
@@ -120,13 +120,15 @@ func (s *Swarm) receive(in inbound) {
 func (s *Swarm) takePiece(ss *session, m *wire.PieceMessage) {
 	p := m.Piece
 	ss.mediaIn += uint64(len(p.Payload))
-	s.meter.piece(ss.role, m.Via, len(p.Payload))
+	s.meter.pieces++
 	fresh, _, err := s.store.Put(p)
 	if err != nil {
 		s.meter.unusable++
 		return
 	}
-	if !fresh {
+	if fresh {
+		s.meter.took(ss.role, m.Via, len(p.Payload))
+	} else {
 		s.meter.duplicates++
 	}
 	s.handle(swarm.PieceIn{Peer: ss.peer, Header: p.PieceHeader, Size: len(p.Payload), Via: m.Via, New: fresh})

@@ -32,8 +32,13 @@ type HostConfig struct {
 	Admit func(peer wire.PeerID, hello *wire.Hello) (wire.Role, error)
 	// Open is asked for a stream that the host has not joined; an edge joins
 	// it there and then. Nil means that such peers are refused.
-	Open   func(peer wire.PeerID, hello *wire.Hello, role wire.Role) (*Swarm, error)
-	Logger *slog.Logger // default slog.Default()
+	Open func(peer wire.PeerID, hello *wire.Hello, role wire.Role) (*Swarm, error)
+	// Profile of the host's line: rudp.Home (default) or rudp.Server.
+	Profile rudp.Profile
+	// OpenSocket opens a further socket of the same machine on any port, for
+	// tests of NAT behaviour; default: one at the address of Conn.
+	OpenSocket func() (net.PacketConn, error)
+	Logger     *slog.Logger // default slog.Default()
 }
 
 // Host is one UDP socket and the swarms that a process takes part in.
@@ -49,6 +54,7 @@ type Host struct {
 
 	mu     sync.Mutex
 	swarms map[wire.StreamID]*Swarm
+	nat    *nat.Result // nil: not known yet
 }
 
 // Listen binds a UDP address and starts a host on it. An empty address means
@@ -82,6 +88,7 @@ func NewHost(cfg HostConfig) (*Host, error) {
 		Logger:      h.log,
 		KeepAlive:   keepAlive,
 		IdleTimeout: idleTimeout,
+		Profile:     cfg.Profile,
 		OnPacket: func(b []byte, from netip.AddrPort) {
 			<-ready
 			h.stun.HandlePacket(b, from)
@@ -106,6 +113,9 @@ func (h *Host) LocalAddr() netip.AddrPort { return h.endpoint.LocalAddr() }
 
 // Endpoint returns the sessions' endpoint, for its statistics.
 func (h *Host) Endpoint() *rudp.Endpoint { return h.endpoint }
+
+// SetUploadLimit bounds what the host sends, in bits a second; 0: no bound.
+func (h *Host) SetUploadLimit(bitsPerSecond int64) { h.endpoint.SetUploadLimit(bitsPerSecond / 8) }
 
 // Reflexive asks a STUN server for the socket's public address.
 func (h *Host) Reflexive(ctx context.Context, server netip.AddrPort) (netip.AddrPort, error) {

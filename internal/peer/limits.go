@@ -7,9 +7,11 @@ import "time"
 const (
 	// controlChannel carries Hello, catalogs and the swarm's small messages.
 	controlChannel = 0
-	// repairChannels is added to a track's id for pieces that were asked for,
-	// so that a burst of repairs never delays the pieces that are pushed.
-	repairChannels = 32
+	// repairChannels and rescueChannels are added to a track's id for pieces
+	// that were asked for, so that a burst of repairs never delays the pieces
+	// that are pushed, nor the ones whose deadline is near.
+	repairChannels = 256
+	rescueChannels = 512
 
 	// helloTimeout is what a peer may take to say who it is.
 	helloTimeout = 5 * time.Second

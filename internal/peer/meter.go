@@ -33,8 +33,8 @@ type meter struct {
 	controlOut uint64
 }
 
-func (m *meter) piece(role wire.Role, via wire.Via, size int) {
-	m.pieces++
+// took counts a piece that was not there yet.
+func (m *meter) took(role wire.Role, via wire.Via, size int) {
 	if role == wire.RoleViewer {
 		m.fromPeers += uint64(size)
 	} else {
@@ -95,8 +95,8 @@ type Stats struct {
 	Catalog         *wire.Catalog // nil before the first
 	Pieces          uint64        // received
 	Duplicates      uint64        // of those
-	BytesFromPeers  uint64        // media payload from viewers
-	BytesFromEdges  uint64        // media payload from edges and the source
+	BytesFromPeers  uint64        // media payload from viewers, without duplicates
+	BytesFromEdges  uint64        // the same from edges and the source
 	BytesRescued    uint64        // of those, asked for shortly before a deadline
 	BytesUploaded   uint64        // media payload
 	ControlBytes    uint64        // messages that are not pieces, sent

@@ -23,8 +23,7 @@ import (
 	"p2plive/libnet/simnet"
 )
 
-// kcp-go keeps three goroutines for the life of the process.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // player is an Output that keeps all it is given.
 type player struct {

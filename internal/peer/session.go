@@ -36,6 +36,27 @@ func dialed(s *Swarm, conn *rudp.Conn, info wire.PeerInfo) *session {
 	return &session{swarm: s, conn: conn, peer: info.ID, role: info.Role, dialed: true, addrs: info.Addrs}
 }
 
+// control returns the channel of everything but pieces.
+func (ss *session) control() *rudp.Channel {
+	ch := ss.conn.Channel(controlChannel)
+	ch.SetPriority(rudp.Control)
+	return ch
+}
+
+// pieces returns the channel for a track's pieces that are sent for a reason.
+func (ss *session) pieces(track wire.TrackID, via wire.Via) *rudp.Channel {
+	id, priority := rudp.ChannelID(track), rudp.Newest
+	switch via {
+	case wire.Repair:
+		id, priority = id+repairChannels, rudp.Repair
+	case wire.Rescue:
+		id, priority = id+rescueChannels, rudp.Rescue
+	}
+	ch := ss.conn.Channel(id)
+	ch.SetPriority(priority)
+	return ch
+}
+
 // initiator returns the peer that opened the session.
 func (ss *session) initiator() wire.PeerID {
 	if ss.dialed {

@@ -129,7 +129,7 @@ func (s *Swarm) Flush(ctx context.Context) {
 	var sessions []*session
 	_ = s.ask(func() { sessions = slices.Collect(maps.Values(s.sessions)) })
 	for _, ss := range sessions {
-		_ = ss.conn.Channel(controlChannel).Flush(ctx)
+		_ = ss.control().Flush(ctx)
 	}
 }
 
@@ -141,7 +141,8 @@ func (s *Swarm) Introduce(peers []wire.PeerInfo) error {
 	return s.call(func() { s.handle(swarm.Introduced{Peers: peers}) })
 }
 
-// SetUplink tells the swarm what it may upload, in bits a second.
+// SetUplink tells the swarm what it may upload, in bits a second, so that it
+// takes on no more children. Host.SetUploadLimit is what holds it to that.
 func (s *Swarm) SetUplink(bitsPerSecond int64) error {
 	return s.call(func() { s.handle(swarm.Capacity{Uplink: bitsPerSecond}) })
 }

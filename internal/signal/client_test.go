@@ -262,3 +262,30 @@ func TestNewClientChecksItsConfig(t *testing.T) {
 		}
 	}
 }
+
+func TestAskHello(t *testing.T) {
+	announced := make(chan *signalpb.ClientMessage, 1)
+	url := fakeTracker(t, func(ctx context.Context, ws *websocket.Conn) {
+		say(ctx, ws, goodHello(t))
+		announced <- hear(ctx, ws)
+	})
+	hello, err := AskHello(t.Context(), url)
+	if err != nil || !strings.HasSuffix(hello.TrackerUDP, ":3478") {
+		t.Errorf("heard %+v, %v", hello, err)
+	}
+	if m := <-announced; m != nil {
+		t.Errorf("announced %v", m)
+	}
+
+	rude := fakeTracker(t, func(ctx context.Context, ws *websocket.Conn) {
+		_ = ws.Write(ctx, websocket.MessageText, []byte("hello"))
+	})
+	if _, err := AskHello(t.Context(), rude); !errors.Is(err, ErrProtocol) {
+		t.Errorf("another protocol: %v", err)
+	}
+	gone := httptest.NewServer(http.NotFoundHandler())
+	gone.Close()
+	if _, err := AskHello(t.Context(), gone.URL); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("nobody there: %v", err)
+	}
+}

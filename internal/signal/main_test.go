@@ -8,5 +8,4 @@ import (
 	"go.uber.org/goleak"
 )
 
-// TestMain ignores the timer goroutines that kcp-go starts when it is imported.
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m, goleak.IgnoreCurrent()) }
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -30,7 +30,12 @@ type Config struct {
 	Listen string
 
 	// UDP is the address of the STUN server; default ":3478", "none" for none.
+	// The server takes the next port too, for tests of NAT behaviour.
 	UDP string
+
+	// UDPAlt is a second IP address of the host for the STUN server, so that
+	// the tests tell more. UDP must name the first one then. Default: none.
+	UDPAlt string
 
 	// EdgeKey and PublishKey are what edges and sources have to know. Empty:
 	// anyone may register an edge, or publish.
@@ -56,7 +61,7 @@ type Tracker struct {
 	key     ed25519.PrivateKey
 	door    door
 	http    net.Listener
-	udp     net.PacketConn // nil: none
+	stun    nat.Sockets // [0][0] is the one that peers are told of; nil: none
 	guard   *guard
 	metrics *metrics
 
@@ -125,10 +130,10 @@ func (t *Tracker) bind(cfg Config) (err error) {
 	if t.http, err = net.Listen("tcp", listen); err != nil {
 		return fmt.Errorf("tracker: %w", err) // net names network and address
 	}
-	if udp == NoUDP {
+	if udp == NoUDP && cfg.UDPAlt == "" {
 		return nil
 	}
-	if t.udp, err = net.ListenPacket("udp", udp); err != nil {
+	if t.stun, err = listenSTUN(udp, cfg.UDPAlt, t.log); err != nil {
 		t.http.Close()
 		return fmt.Errorf("tracker: %w", err)
 	}
@@ -153,10 +158,10 @@ func (t *Tracker) HTTPAddr() net.Addr { return t.http.Addr() }
 
 // UDPAddr is the address of the STUN server, nil without one.
 func (t *Tracker) UDPAddr() net.Addr {
-	if t.udp == nil {
+	if t.stun[0][0] == nil {
 		return nil
 	}
-	return t.udp.LocalAddr()
+	return t.stun[0][0].LocalAddr()
 }
 
 // Key is the public half of the key that signs tickets.
@@ -165,11 +170,7 @@ func (t *Tracker) Key() ed25519.PublicKey { return t.key.Public().(ed25519.Publi
 // Close releases the sockets of a tracker that will not be served.
 func (t *Tracker) Close() error {
 	t.kill()
-	err := t.http.Close()
-	if t.udp != nil {
-		err = errors.Join(err, t.udp.Close())
-	}
-	return err
+	return errors.Join(t.http.Close(), closeSTUN(t.stun))
 }
 
 // Serve runs until ctx ends (then it tells the peers, closes and returns nil)
@@ -199,15 +200,8 @@ func (t *Tracker) Serve(ctx context.Context) error {
 		t.tickLoop(ctx)
 		return nil
 	})
-	if t.udp != nil {
-		g.Go(func() error {
-			defer t.udp.Close()
-			err := nat.Serve(ctx, t.udp, nat.ServerOptions{Logger: t.log})
-			if ctx.Err() != nil {
-				return nil
-			}
-			return fmt.Errorf("serve STUN: %w", err)
-		})
+	if t.stun[0][0] != nil {
+		g.Go(func() error { return t.serveSTUN(ctx) })
 	}
 	return g.Wait()
 }

@@ -28,6 +28,10 @@ import (
 // reportInterval is how often the tracker hears how a viewer does.
 const reportInterval = 5 * time.Second
 
+// natInterval is the least time between two discoveries of the NAT's behaviour:
+// one for each connection to the tracker, unless those break all the time.
+const natInterval = time.Minute
+
 // Config of a viewer.
 type Config struct {
 	Link        string // "http://tracker/s/NAME-or-ID"
@@ -48,6 +52,7 @@ type Viewer struct {
 	page   net.Listener
 	keys   signal.Keyring
 	start  time.Time
+	stun   chan string // capacity 1: the server to ask about the NAT
 
 	mu    sync.Mutex
 	swarm *peer.Swarm // nil until the stream is live
@@ -60,6 +65,7 @@ type Viewer struct {
 func New(cfg Config) (*Viewer, error) {
 	v := &Viewer{
 		cfg: cfg, log: cfg.Logger, hub: play.NewHub(), start: time.Now(), state: peer.StateConnecting,
+		stun: make(chan string, 1),
 		last: peer.Stats{Latency: &live.Latency{}},
 	}
 	if v.log == nil {
@@ -87,10 +93,14 @@ func New(cfg Config) (*Viewer, error) {
 	v.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
 		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Logger: v.log,
 	})
-	if err != nil && v.page != nil {
-		v.page.Close()
+	if err != nil {
+		if v.page != nil {
+			v.page.Close()
+		}
+		return nil, err
 	}
-	return v, err
+	v.host.SetUploadLimit(cfg.UploadLimit)
+	return v, nil
 }
 
 // Feed returns what the viewer plays.
@@ -111,6 +121,7 @@ func (v *Viewer) Serve(ctx context.Context) error {
 	group.Go(func() error { return v.client.Run(ctx) })
 	group.Go(func() error { return v.follow() })
 	group.Go(func() error { v.report(ctx); return nil })
+	group.Go(func() error { v.discoverNAT(ctx); return nil })
 	if v.page != nil {
 		group.Go(func() error { return webui.ServePlayer(ctx, v.page, v.hub, func() any { return v.Status() }) })
 	}
@@ -132,10 +143,35 @@ func (v *Viewer) Close() {
 }
 
 func (v *Viewer) announce(ctx context.Context, hello signal.Hello) (signal.Announce, error) {
+	if hello.TrackerUDP != "" {
+		select {
+		case v.stun <- hello.TrackerUDP:
+		default: // the one before has not been asked yet
+		}
+	}
 	return signal.Announce{
 		UDPAddrs: v.host.Addresses(ctx, hello),
 		Viewer:   &signal.ViewerAnnounce{Stream: v.stream},
 	}, nil
+}
+
+// discoverNAT learns how the NAT behaves, in the background: nothing waits for it.
+func (v *Viewer) discoverNAT(ctx context.Context) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case server := <-v.stun:
+			if _, err := v.host.DiscoverNAT(ctx, server); err != nil && ctx.Err() == nil {
+				v.log.Debug("NAT behaviour not known", "err", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(natInterval):
+		}
+	}
 }
 
 // follow does what the tracker says.
@@ -242,6 +278,7 @@ func (v *Viewer) Status() peer.Status {
 	name, state := v.name, v.state
 	v.mu.Unlock()
 	status := peer.NewStatus(st, name, state)
+	status.NAT = v.host.NATStatus()
 	socket := v.host.Endpoint().Stats()
 	status.WireBytesSent, status.WireBytesReceived = socket.BytesOut, socket.BytesIn
 	return status

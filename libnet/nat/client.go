@@ -22,6 +22,11 @@ var (
 	ErrRefused = errors.New("nat: the STUN server refused the request")
 	// ErrBusy: too many requests are under way.
 	ErrBusy = errors.New("nat: too many STUN requests under way")
+
+	// errElsewhere: a response from where it is not expected.
+	errElsewhere = errors.New("nat: response from elsewhere")
+	// errUnchanged: a server that passes over CHANGE-REQUEST.
+	errUnchanged = errors.New("nat: the STUN server cannot answer from elsewhere")
 )
 
 // Sender sends datagrams from the socket that the client asks about. It must not keep b.
@@ -42,13 +47,26 @@ type Client struct {
 
 // transaction is a request under way.
 type transaction struct {
-	server netip.AddrPort
+	server netip.AddrPort // where the request goes
+	expect expectation
 	result chan result // capacity 1
 }
 
+// expectation is what ends a transaction.
+type expectation uint8
+
+const (
+	anAnswer      expectation = iota // a response from where the request went
+	fromOtherPort                    // a response from another port of that address
+	fromOtherAddr                    // a response from another address
+	itself                           // the request, come back through the NAT
+)
+
 type result struct {
-	addr netip.AddrPort
-	err  error
+	addr  netip.AddrPort // the reflexive address
+	other netip.AddrPort // OTHER-ADDRESS; zero: none
+	from  netip.AddrPort // RESPONSE-ORIGIN; zero: none
+	err   error
 }
 
 // ClientStats counts datagrams.
@@ -81,46 +99,60 @@ func (c *Client) Reflexive(ctx context.Context, server netip.AddrPort) (netip.Ad
 }
 
 func (c *Client) reflexive(ctx context.Context, server netip.AddrPort) (netip.AddrPort, error) {
-	if !server.Addr().IsValid() || server.Port() == 0 {
-		return netip.AddrPort{}, errors.New("no address or no port")
+	r, err := c.ask(ctx, question{to: server, waits: standardWaits})
+	return r.addr, err
+}
+
+// question is a request with what is to become of it.
+type question struct {
+	to     netip.AddrPort
+	expect expectation
+	attrs  []stun.Setter
+	waits  []time.Duration // a transmission is followed by each of them
+	via    *Client         // who sends it, where that is another than who waits for the answer
+}
+
+// ask sends a request until what is expected comes.
+func (c *Client) ask(ctx context.Context, q question) (result, error) {
+	if !q.to.Addr().IsValid() || q.to.Port() == 0 {
+		return result{}, errors.New("no address or no port")
 	}
+	setters := append([]stun.Setter{stun.TransactionID, stun.BindingRequest}, q.attrs...)
 	// The fingerprint lets the server, too, tell STUN from the socket's other traffic.
-	request, err := stun.Build(stun.TransactionID, stun.BindingRequest, stun.Fingerprint)
+	request, err := stun.Build(append(setters, stun.Fingerprint)...)
 	if err != nil {
-		return netip.AddrPort{}, fmt.Errorf("build request: %w", err)
+		return result{}, fmt.Errorf("build request: %w", err)
 	}
-	t := &transaction{server: plain(server), result: make(chan result, 1)}
+	t := &transaction{server: plain(q.to), expect: q.expect, result: make(chan result, 1)}
 	if !c.begin(request.TransactionID, t) {
-		return netip.AddrPort{}, ErrBusy
+		return result{}, ErrBusy
 	}
 	defer c.end(request.TransactionID)
+	via := c
+	if q.via != nil {
+		via = q.via
+	}
 
 	var sendErr error // the last one: it tells more than silence does
-	wait := initialRTO
 	timer := time.NewTimer(0)
 	defer timer.Stop()
-	for sends := 0; ; {
+	for sends := 0; ; sends++ {
 		select {
 		case r := <-t.result:
-			return r.addr, r.err
+			return r, r.err
 		case <-ctx.Done():
-			return netip.AddrPort{}, noAnswer(context.Cause(ctx), sendErr)
+			return result{}, noAnswer(context.Cause(ctx), sendErr)
 		case <-timer.C:
 		}
-		if sends == maxTransmits {
-			return netip.AddrPort{}, noAnswer(sendErr)
+		if sends == len(q.waits) {
+			return result{}, noAnswer(sendErr)
 		}
 		// Not every failure lasts: an interface may be about to come up.
-		if _, sendErr = c.sender.WriteTo(request.Raw, server); errors.Is(sendErr, net.ErrClosed) {
-			return netip.AddrPort{}, sendErr
+		if _, sendErr = via.sender.WriteTo(request.Raw, q.to); errors.Is(sendErr, net.ErrClosed) {
+			return result{}, sendErr
 		}
-		sends++
-		c.sent.Add(1)
-		if sends == maxTransmits {
-			wait = lastWaitFactor * initialRTO
-		}
-		timer.Reset(wait)
-		wait *= 2
+		via.sent.Add(1)
+		timer.Reset(q.waits[sends])
 	}
 }
 
@@ -155,20 +187,24 @@ func (c *Client) end(id transactionID) *transaction {
 }
 
 // HandlePacket takes a datagram that the socket received. True: it was a response to a request
-// of this client that is under way, and nobody else needs to see it. It never keeps b.
+// of this client that is under way, or such a request itself, and nobody else needs to see it. It
+// never keeps b.
 func (c *Client) HandlePacket(b []byte, from netip.AddrPort) bool {
-	if !IsSTUN(b) || messageType(b) != bindingSuccess && messageType(b) != bindingError {
+	if !IsSTUN(b) {
 		return false
 	}
-	id := messageID(b)
+	kind, id := messageType(b), messageID(b)
+	if kind != bindingSuccess && kind != bindingError && kind != bindingRequest {
+		return false
+	}
 	c.mu.Lock()
 	t := c.pending[id]
 	c.mu.Unlock()
-	if t == nil {
+	if t == nil || (kind == bindingRequest) != (t.expect == itself) {
 		return false
 	}
-	r, err := readResponse(b)
-	if err != nil || plain(from) != t.server {
+	r, err := t.read(b, plain(from))
+	if err != nil {
 		// Not an answer, but the id is ours. The true one may still come.
 		c.ignored.Add(1)
 		return true
@@ -180,6 +216,34 @@ func (c *Client) HandlePacket(b []byte, from netip.AddrPort) bool {
 	return true
 }
 
+// read returns how b ends the transaction, or an error where it does not.
+func (t *transaction) read(b []byte, from netip.AddrPort) (result, error) {
+	if t.expect == itself {
+		_, err := decode(b)
+		return result{addr: from}, err
+	}
+	r, err := readResponse(b)
+	if err != nil {
+		return result{}, err
+	}
+	switch t.expect {
+	case anAnswer:
+		if from != t.server {
+			return result{}, errElsewhere
+		}
+	case fromOtherPort, fromOtherAddr:
+		// Which port or address it will be need not be known beforehand: who knows the id has
+		// seen the request.
+		switch {
+		case r.err == nil && from == t.server:
+			return result{err: errUnchanged}, nil
+		case r.err == nil && (from.Addr() == t.server.Addr()) != (t.expect == fromOtherPort):
+			return result{}, errElsewhere
+		}
+	}
+	return r, nil
+}
+
 // readResponse returns what the server says, or an error where that cannot be understood.
 func readResponse(b []byte) (result, error) {
 	m, err := decode(b)
@@ -188,7 +252,7 @@ func readResponse(b []byte) (result, error) {
 	}
 	if messageType(b) == bindingSuccess {
 		addr, err := mappedAddress(m)
-		return result{addr: addr}, err
+		return result{addr: addr, other: address(m, stun.AttrOtherAddress), from: address(m, stun.AttrResponseOrigin)}, err
 	}
 	var code stun.ErrorCodeAttribute
 	if err := code.GetFrom(m); err != nil {

@@ -22,6 +22,12 @@ const (
 	bindingError   uint16 = 0x0111
 )
 
+// Families of addresses (RFC 8489, section 14.1).
+const (
+	familyIPv4 = 0x01
+	familyIPv6 = 0x02
+)
+
 type transactionID = [stun.TransactionIDSize]byte
 
 var errMalformed = errors.New("nat: malformed STUN message")
@@ -76,6 +82,25 @@ func mappedAddress(m *stun.Message) (netip.AddrPort, error) {
 		return netip.AddrPort{}, errMalformed
 	}
 	return netip.AddrPortFrom(ip, uint16(mapped.Port)), nil
+}
+
+// address reads an attribute in the form of MAPPED-ADDRESS (RFC 8489, section 14.1): OTHER-ADDRESS
+// or RESPONSE-ORIGIN. Zero: it is missing, malformed, or has no port. The address may be
+// unspecified, from a server that does not know it.
+func address(m *stun.Message, t stun.AttrType) netip.AddrPort {
+	value, err := m.Get(t)
+	if err != nil || len(value) < 4 {
+		return netip.AddrPort{}
+	}
+	family, port := value[1], binary.BigEndian.Uint16(value[2:])
+	ip, ok := netip.AddrFromSlice(value[4:])
+	if !ok || ip.Is4() != (family == familyIPv4) || ip.Is6() != (family == familyIPv6) || port == 0 {
+		return netip.AddrPort{}
+	}
+	if ip = ip.Unmap(); ip.IsMulticast() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(ip, port)
 }
 
 // plain is an address as it is compared: IPv4 as such, without a zone.

@@ -4,6 +4,7 @@ package nat
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -18,8 +19,8 @@ import (
 // ServerOptions configure a Server. The zero value is usable.
 type ServerOptions struct {
 	Logger    *slog.Logger // default: slog.Default()
-	RatePerIP float64      // answers per second to one IPv4 address or IPv6 /64; default 20; 0.001 to 1e6
-	Burst     int          // answers at once to one; default 100, at most 1e6
+	RatePerIP float64      // answers per second to one IPv4 address or IPv6 /64; default 50; 0.001 to 1e6
+	Burst     int          // answers at once to one; default 400, at most 1e6
 }
 
 func (o ServerOptions) filled() (ServerOptions, error) {
@@ -41,11 +42,13 @@ func (o ServerOptions) filled() (ServerOptions, error) {
 	return o, nil
 }
 
-// Server answers Binding requests with the address they came from.
+// Server answers Binding requests with the address they came from and, with the sockets for it,
+// the tests of NAT behaviour (RFC 5780).
 //
-// It is of little use to multiply forged traffic: a request is answered by at most one datagram, at
-// most 12 bytes larger than the request over IPv4 and 24 over IPv6 (48 bytes on the wire become 60,
-// 68 become 92), at a limited rate per address.
+// It is of little use to multiply forged traffic: a request is answered by one datagram at most, to
+// the address it came from, at a limited rate per address. An answer is at most twice its request,
+// both with their IP and UDP headers; what does not fit is left out. Without further sockets, 48
+// bytes on the wire become 60 over IPv4, and 68 become 92 over IPv6.
 type Server struct {
 	log     *slog.Logger
 	limiter *limiter
@@ -95,50 +98,133 @@ func (s *Server) Stats() ServerStats {
 }
 
 // Respond returns the answer to a datagram, nil if there is none to send. It never keeps b, and
-// may be called from several goroutines.
+// may be called from several goroutines. It does not answer the tests of RFC 5780.
 func (s *Server) Respond(b []byte, from netip.AddrPort) []byte {
+	return s.respond(b, from, view{}).packet
+}
+
+// response is a datagram and how to send it.
+type response struct {
+	packet []byte // nil: none
+	to     netip.AddrPort
+	change change // in its source
+}
+
+func (s *Server) respond(b []byte, from netip.AddrPort, at view) response {
 	if !IsSTUN(b) || messageType(b) != bindingRequest {
 		s.other.Add(1)
-		return nil
+		return response{}
 	}
 	if !s.limiter.allow(from.Addr()) { // before any work is done for it
 		s.limited.Add(1)
-		return nil
+		return response{}
 	}
 	request, err := decode(b)
 	if err != nil {
 		s.malformed.Add(1)
-		return nil
+		return response{}
 	}
+	wish, err := readWish(request)
+	if err != nil {
+		s.malformed.Add(1)
+		return response{}
+	}
+	r := response{to: from}
 	setters := []stun.Setter{stun.NewTransactionIDSetter(request.TransactionID)}
 	counter := &s.answered
-	if unknown := unknownAttributes(request); len(unknown) > 0 {
+	if unknown := unknownAttributes(request, at, wish); len(unknown) > 0 {
 		counter = &s.refused
 		setters = append(setters, stun.BindingError, stun.ErrorCodeAttribute{Code: stun.CodeUnknownAttribute}, unknown)
 	} else {
 		from = plain(from)
 		setters = append(setters, stun.BindingSuccess,
 			&stun.XORMappedAddress{IP: from.Addr().AsSlice(), Port: int(from.Port())})
+		if at.tests() {
+			r.change = wish.change
+			setters = append(setters, places(at, wish.change, from.Addr(), request)...)
+		}
+		if wish.port != 0 {
+			r.to = netip.AddrPortFrom(r.to.Addr(), wish.port)
+		}
 	}
 	if request.Contains(stun.AttrFingerprint) {
 		setters = append(setters, stun.Fingerprint)
 	}
-	response, err := stun.Build(setters...)
+	answer, err := stun.Build(setters...)
 	if err != nil { // from is no address
 		s.malformed.Add(1)
-		return nil
+		return response{}
 	}
 	counter.Add(1)
-	return response.Raw
+	r.packet = answer.Raw
+	return r
+}
+
+// wish is what a request wants done with the answer.
+type wish struct {
+	change change
+	port   uint16 // RESPONSE-PORT; 0: where the request came from
+}
+
+func readWish(m *stun.Message) (w wish, err error) {
+	if value, err := m.Get(stun.AttrChangeRequest); err == nil {
+		if len(value) != 4 {
+			return w, errMalformed
+		}
+		w.change = change{addr: value[3]&changeAddrBit != 0, port: value[3]&changePortBit != 0}
+	}
+	if value, err := m.Get(stun.AttrResponsePort); err == nil {
+		if len(value) != 2 && len(value) != 4 { // both are in use
+			return w, errMalformed
+		}
+		if w.port = binary.BigEndian.Uint16(value); w.port == 0 {
+			return w, errMalformed
+		}
+	}
+	return w, nil
+}
+
+// places are the attributes OTHER-ADDRESS and RESPONSE-ORIGIN, as far as they fit into twice the
+// size of the request.
+func places(at view, c change, to netip.Addr, request *stun.Message) []stun.Setter {
+	headers, address := 28, 4+4+4
+	if to.Is6() {
+		headers, address = 48, 4+4+16
+	}
+	room := 2*(headers+len(request.Raw)) - headers - headerSize - address // behind XOR-MAPPED-ADDRESS
+	if request.Contains(stun.AttrFingerprint) {
+		room -= 8
+	}
+	var setters []stun.Setter
+	if room >= address {
+		other := at.other()
+		ip := other.Addr()
+		if !ip.IsValid() || ip.Is4() != to.Is4() { // not known: the client takes it for the one it asked
+			ip = unspecified(to)
+		}
+		setters = append(setters, &stun.OtherAddress{IP: ip.AsSlice(), Port: int(other.Port())})
+		room -= address
+	}
+	if _, from := at.from(c); room >= address && from.Addr().Is4() == to.Is4() && !from.Addr().IsUnspecified() && from.IsValid() {
+		setters = append(setters, &stun.ResponseOrigin{IP: from.Addr().AsSlice(), Port: int(from.Port())})
+	}
+	return setters
+}
+
+func unspecified(like netip.Addr) netip.Addr {
+	if like.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 // unknownAttributes lists what a request demands to be understood (RFC 8489, section 6.3.1) and
 // is not, once each. Credentials are passed over: whoever sends them gets what others get.
-func unknownAttributes(m *stun.Message) stun.UnknownAttributes {
+func unknownAttributes(m *stun.Message, at view, w wish) stun.UnknownAttributes {
 	var unknown stun.UnknownAttributes
 	seen := make(map[stun.AttrType]bool)
 	for _, a := range m.Attributes {
-		if a.Type.Required() && !understood(a.Type) && !seen[a.Type] {
+		if a.Type.Required() && !understood(a.Type, at, w) && !seen[a.Type] {
 			seen[a.Type] = true
 			unknown = append(unknown, a.Type)
 		}
@@ -146,12 +232,16 @@ func unknownAttributes(m *stun.Message) stun.UnknownAttributes {
 	return unknown
 }
 
-func understood(t stun.AttrType) bool {
+func understood(t stun.AttrType, at view, w wish) bool {
 	switch t {
 	case stun.AttrMappedAddress, stun.AttrXORMappedAddress, stun.AttrErrorCode, stun.AttrUnknownAttributes,
 		stun.AttrUsername, stun.AttrUserhash, stun.AttrRealm, stun.AttrNonce,
 		stun.AttrMessageIntegrity, stun.AttrMessageIntegritySHA256, stun.AttrPasswordAlgorithm:
 		return true
+	case stun.AttrChangeRequest:
+		return at.can(w.change)
+	case stun.AttrResponsePort:
+		return at.tests()
 	}
 	return false
 }
@@ -159,10 +249,16 @@ func understood(t stun.AttrType) bool {
 // Serve answers requests on pc until ctx is done, and then returns its cause; pc stays open,
 // with its read deadline passed. If pc is closed or fails for good, it returns that error.
 func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
+	return s.ServeSockets(ctx, Sockets{{pc}})
+}
+
+// serve answers what comes to one socket.
+func (s *Server) serve(ctx context.Context, all *site, a, p int) error {
+	here := all[a][p]
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(interrupted)
-		if err := pc.SetReadDeadline(time.Unix(1, 0)); err != nil && !errors.Is(err, net.ErrClosed) {
+		if err := here.pc.SetReadDeadline(time.Unix(1, 0)); err != nil && !errors.Is(err, net.ErrClosed) {
 			s.log.Error("STUN server cannot stop reading", "err", err)
 		}
 	})
@@ -173,11 +269,11 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	}()
 	buf := make([]byte, maxMessage+1) // what is longer is cut off, and then not recognised
 	for failures := 0; ; {
-		n, from, err := pc.ReadFrom(buf)
+		n, from, arrived, err := here.read(buf)
 		switch {
 		case err == nil:
 			failures = 0
-			s.answer(pc, buf[:n], from)
+			s.answer(buf[:n], from, view{all, a, p, arrived})
 			continue
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -192,19 +288,15 @@ func (s *Server) Serve(ctx context.Context, pc net.PacketConn) error {
 	}
 }
 
-func (s *Server) answer(pc net.PacketConn, b []byte, from net.Addr) {
-	udp, ok := from.(*net.UDPAddr)
-	if !ok {
-		s.other.Add(1)
+func (s *Server) answer(b []byte, from netip.AddrPort, at view) {
+	r := s.respond(b, from, at)
+	if r.packet == nil {
 		return
 	}
-	response := s.Respond(b, udp.AddrPort())
-	if response == nil {
-		return
-	}
-	if _, err := pc.WriteTo(response, from); err != nil {
+	by, source := at.from(r.change)
+	if err := by.write(r.packet, r.to, source.Addr()); err != nil {
 		s.failed.Add(1)
-		s.log.Debug("STUN server failed to answer", "to", from, "err", err)
+		s.log.Debug("STUN server failed to answer", "to", r.to, "err", err)
 	}
 }
 

@@ -175,6 +175,7 @@ type failing struct {
 var errBroken = errors.New("broken")
 
 func (f *failing) ReadFrom([]byte) (int, net.Addr, error) { f.reads++; return 0, nil, errBroken }
+func (f *failing) LocalAddr() net.Addr                    { return nil }
 func (f *failing) SetReadDeadline(time.Time) error        { return nil }
 
 // TestServeGivesUp: a socket that fails for good ends the server, without a busy loop before.

@@ -1,14 +1,31 @@
 // SPDX-License-Identifier: GPL-3.0-or-later
 
+//go:build unix
+
 package rudp
 
 import (
 	"context"
 	"fmt"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
+
+// cpuTime is the processor time of the process so far, user and system.
+func cpuTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
+}
+
+// reportCPU adds the processor seconds for each GB delivered since begin.
+func reportCPU(b *testing.B, begin time.Duration, size int) {
+	b.ReportMetric((cpuTime()-begin).Seconds()*1e9/(float64(b.N)*float64(size)), "cpu-s/GB")
+}
 
 // BenchmarkBulk sends messages as fast as they go, over loopback.
 func BenchmarkBulk(b *testing.B) {
@@ -21,13 +38,16 @@ func BenchmarkBulk(b *testing.B) {
 			b.SetBytes(int64(size))
 			b.ReportAllocs()
 			b.ResetTimer()
+			cpu := cpuTime()
 			var reader sync.WaitGroup
 			reader.Go(func() {
 				for range b.N {
-					if _, err := cy.Recv(ctx); err != nil {
+					m, err := cy.Recv(ctx)
+					if err != nil {
 						b.Error(err)
 						return
 					}
+					Recycle(m.Data)
 				}
 			})
 			for range b.N {
@@ -36,6 +56,7 @@ func BenchmarkBulk(b *testing.B) {
 				}
 			}
 			reader.Wait()
+			reportCPU(b, cpu, size)
 			s := cx.Stats()
 			b.ReportMetric(float64(s.WireOut)/float64(s.BytesOut), "wire/byte")
 		})
@@ -57,14 +78,17 @@ func BenchmarkSessions(b *testing.B) {
 			b.SetBytes(int64(len(msg)))
 			b.ReportAllocs()
 			b.ResetTimer()
+			cpu := cpuTime()
 			var readers sync.WaitGroup
 			for i, c := range in {
 				readers.Go(func() {
 					for n := i; n < b.N; n += sessions {
-						if _, err := c.Recv(ctx); err != nil {
+						m, err := c.Recv(ctx)
+						if err != nil {
 							b.Error(err)
 							return
 						}
+						Recycle(m.Data)
 					}
 				})
 			}
@@ -74,6 +98,7 @@ func BenchmarkSessions(b *testing.B) {
 				}
 			}
 			readers.Wait()
+			reportCPU(b, cpu, len(msg))
 		})
 	}
 }

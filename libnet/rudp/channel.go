@@ -6,7 +6,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/xtaci/kcp-go/v5"
+	"p2plive/libnet/rudp/internal/arq"
 )
 
 // ChannelID names a channel of a session. Both sides just use the same number.
@@ -16,20 +16,22 @@ type ChannelID uint16
 type Level uint8
 
 const (
-	// Normal repeats a segment that is not acknowledged after at least 100 ms, then after twice as long.
-	// Segments behind it that are acknowledged make it repeat at once on every level.
+	// Normal probes for what is not acknowledged 10 ms after it should have been.
 	Normal Level = iota
-	// Fast repeats after at least 30 ms, then after half as long again, and gets twice Normal's share of
-	// the session's window.
+	// Fast waits 5 ms, repeats more often when nothing is heard at all, and gets twice Normal's share of the
+	// session's window.
 	Fast
-	// Slow is Normal with a quarter of its share.
+	// Slow waits 50 ms and has a quarter of Normal's share.
 	Slow
 )
+
+// maxWeight is the greatest weight of a level.
+const maxWeight = 8
 
 func (l Level) weight() int {
 	switch l {
 	case Fast:
-		return 8
+		return maxWeight
 	case Slow:
 		return 1
 	}
@@ -45,18 +47,28 @@ type Channel struct {
 	readable chan struct{} // a message waits for Recv
 
 	// Guarded by Conn.mu.
-	core       *kcp.KCP // nil when the session was closed here, or had too many channels
-	level      Level
-	due        time.Time // the core's next flush: it ignores updates before
-	active     bool      // in Conn.active
-	tell       bool      // the window must be announced
-	queued     bool      // in Conn.ready
-	claimed    bool      // Recv has been called: Conn.Recv leaves this channel alone
-	sent       uint32    // one above the highest sequence number sent
-	acked      uint32    // one above the highest that the peer has without a gap
-	peerWindow int       // segments that the peer has room for
-	announced  int       // segments that we told the peer we have room for
+	core    *arq.Core // nil when the session was closed here, or had too many channels
+	level   Level
+	class   Class
+	spent   uint64 // bytes sent, weighed
+	active  bool   // in Conn.active
+	fed     bool   // in Conn.fed
+	queued  bool   // in Conn.ready
+	claimed bool   // Recv has been called: Conn.Recv leaves this channel alone
 }
+
+// Class is a channel's urgency, among all sessions of the endpoint. More urgent classes go first; the last three have
+// a least share, so that none starves.
+type Class uint8
+
+// Classes, the most urgent first.
+const (
+	Control    Class = iota // what keeps things going, and is little: the upload limit does not hold it back
+	Rescue                  // what is needed at once
+	Newest                  // live data: the default
+	Repair                  // what was missed
+	Background              // what can wait
+)
 
 // Channel gives the session's channel of that number, the same one at each call. It costs no round trip:
 // the peer has the channel when the first message comes. With more than 64 channels, or after the session
@@ -79,18 +91,21 @@ func (c *Conn) channel(id ChannelID) *Channel {
 		return nil
 	}
 	ch := &Channel{
-		conn:       c,
-		id:         id,
-		writable:   make(chan struct{}, 1),
-		readable:   make(chan struct{}, 1),
-		peerWindow: kcp.IKCP_WND_RCV,
+		conn:     c,
+		id:       id,
+		class:    Newest,
+		writable: make(chan struct{}, 1),
+		readable: make(chan struct{}, 1),
+		core: arq.New(arq.Config{
+			Conv:       uint32(id),
+			MaxPayload: segmentPayload,
+			RecvWindow: c.ep.cfg.RecvQueue / segmentPayload,
+			MaxMessage: MaxMessage,
+			PeerWindow: minQueue / segmentPayload,
+			Extended:   true,
+			RTT:        &c.rtt,
+		}),
 	}
-	ch.core = kcp.NewKCP(uint32(id), func(b []byte, size int) { ch.onOutput(b[:size]) })
-	ch.core.SetMtu(kcpMTU)
-	window := c.ep.cfg.RecvQueue / segmentPayload
-	ch.core.WndSize(c.window.segments(), window)
-	ch.announced = window
-	ch.setLevel(Normal)
 	c.channels[id] = ch
 	return ch
 }
@@ -105,36 +120,54 @@ func (ch *Channel) Conn() *Conn { return ch.conn }
 func (ch *Channel) SetLevel(l Level) {
 	ch.conn.mu.Lock()
 	defer ch.conn.mu.Unlock()
-	if ch.core != nil {
-		ch.setLevel(l)
-		ch.conn.share()
-	}
-}
-
-func (ch *Channel) setLevel(l Level) {
-	const (
-		interval    = int(flushInterval / time.Millisecond)
-		fastResend  = 2 // acknowledgements that overtake a segment before it is sent again
-		noOwnWindow = 1 // Conn.window bounds what is in flight
-	)
-	noDelay := 0
-	if l == Fast {
-		noDelay = 1
+	if ch.core == nil {
+		return
 	}
 	ch.level = l
-	ch.core.NoDelay(noDelay, interval, fastResend, noOwnWindow)
+	switch l {
+	case Fast:
+		ch.core.SetLevel(arq.Fast)
+	case Slow:
+		ch.core.SetLevel(arq.Slow)
+	default:
+		ch.core.SetLevel(arq.Normal)
+	}
 }
 
-// Send queues a message and sends what the window allows at once. It waits while the queue is full, until
+// SetPriority changes the class in which this side sends on the channel. The default is Newest.
+func (ch *Channel) SetPriority(class Class) {
+	ch.conn.mu.Lock()
+	defer ch.conn.mu.Unlock()
+	ch.class = min(class, Background)
+}
+
+// SendOptions change what SendMessage does.
+type SendOptions struct {
+	// Deadline is when the message is no longer worth sending: if its transmission has not begun by then, it leaves
+	// the queue, and the receiver learns that it is missing. Default: none.
+	Deadline time.Time
+	// NoWait makes a full queue an error, ErrQueueFull. Default: wait.
+	NoWait bool
+}
+
+// Send queues a message, which leaves when the window and the pacer allow. It waits while the queue is full, until
 // the context or the session ends. The message is copied: the caller may change msg afterwards. Its length
 // is 1 to MaxMessage bytes.
 func (ch *Channel) Send(ctx context.Context, msg []byte) error {
+	return ch.SendMessage(ctx, msg, SendOptions{})
+}
+
+// TrySend is Send that returns ErrQueueFull rather than wait.
+func (ch *Channel) TrySend(msg []byte) error { return ch.trySend(msg, time.Time{}) }
+
+// SendMessage is Send with options.
+func (ch *Channel) SendMessage(ctx context.Context, msg []byte, o SendOptions) error {
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
 	for {
-		err := ch.TrySend(msg)
-		if err != ErrQueueFull {
+		err := ch.trySend(msg, o.Deadline)
+		if err != ErrQueueFull || o.NoWait {
 			return err
 		}
 		select {
@@ -146,8 +179,7 @@ func (ch *Channel) Send(ctx context.Context, msg []byte) error {
 	}
 }
 
-// TrySend is Send that returns ErrQueueFull rather than wait.
-func (ch *Channel) TrySend(msg []byte) error {
+func (ch *Channel) trySend(msg []byte, deadline time.Time) error {
 	switch {
 	case len(msg) == 0:
 		return ErrMessageEmpty
@@ -160,14 +192,20 @@ func (ch *Channel) TrySend(msg []byte) error {
 	if err := ch.usable(); err != nil {
 		return err
 	}
-	if !ch.room(len(msg)) {
+	now := time.Now()
+	t := c.ticks(now)
+	if !ch.room(len(msg)) && (ch.core.Expire(t) == 0 || !ch.room(len(msg))) {
 		return ErrQueueFull
 	}
-	ch.core.Send(msg)
+	var end arq.Time
+	if !deadline.IsZero() {
+		end = max(1, t+arq.Time(deadline.Sub(now)/time.Microsecond))
+	}
+	ch.core.Send(msg, end)
 	c.stats.MessagesOut++
 	c.stats.BytesOut += uint64(len(msg))
-	ch.activate(time.Now())
-	c.flush()
+	c.activate(ch)
+	c.flush(now)
 	if ch.room(1) {
 		signal(ch.writable) // for another Send that waits
 	}
@@ -187,7 +225,15 @@ func (ch *Channel) usable() error {
 // room tells whether the send queue takes n more bytes.
 func (ch *Channel) room(n int) bool {
 	segments := (n + segmentPayload - 1) / segmentPayload
-	return ch.core != nil && ch.core.WaitSnd()+segments <= ch.conn.ep.cfg.SendQueue/segmentPayload
+	return ch.core != nil && ch.core.Waiting()+segments <= ch.conn.ep.cfg.SendQueue/segmentPayload
+}
+
+// markWritable tells who waits for room, or for everything to be acknowledged. A queue that is nearly full is not
+// worth a wake-up while acknowledgements come. The caller holds Conn.mu.
+func (ch *Channel) markWritable() {
+	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Waiting() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
+		signal(ch.writable)
+	}
 }
 
 // Flush waits until the peer has acknowledged everything sent on the channel so far and since, or until the
@@ -197,7 +243,7 @@ func (ch *Channel) Flush(ctx context.Context) error {
 		c := ch.conn
 		c.mu.Lock()
 		err := ch.usable()
-		empty := err == nil && ch.core.WaitSnd() == 0
+		empty := err == nil && ch.core.Waiting() == 0
 		c.mu.Unlock()
 		if err != nil || empty {
 			return err
@@ -218,7 +264,7 @@ func (ch *Channel) Recv(ctx context.Context) ([]byte, error) {
 	for {
 		c.mu.Lock()
 		ch.claimed = true
-		data, ok := ch.take()
+		data, _, ok := ch.take()
 		ch.markReady()
 		err := ch.usable()
 		c.mu.Unlock()
@@ -237,39 +283,33 @@ func (ch *Channel) Recv(ctx context.Context) ([]byte, error) {
 	}
 }
 
+// Recycle gives back the bytes of a message that Recv gave, for messages to come: it spares the garbage collector, and
+// nobody need do it. The caller must not use them any more, nor any part of them.
+func Recycle(data []byte) { arq.Recycle(data) }
+
 // take gives the next whole message of the core. The caller holds Conn.mu.
-func (ch *Channel) take() ([]byte, bool) {
+func (ch *Channel) take() (data []byte, skipped int, ok bool) {
 	if ch.core == nil {
-		return nil, false
+		return nil, 0, false
 	}
-	size := ch.core.PeekSize()
-	if size < 0 {
-		return nil, false
+	data, skipped, ok = ch.core.Recv()
+	if !ok {
+		return nil, 0, false
 	}
 	c := ch.conn
-	if size > MaxMessage { // fragments that contradict each other: no honest peer sends them
-		const reason = "message too large"
-		c.endHere(&CloseError{Code: CodeProtocol, Reason: reason}, CodeProtocol, reason)
-		c.freeChannels()
-		return nil, false
-	}
-	data := make([]byte, size)
-	ch.core.Recv(data)
 	c.stats.MessagesIn++
-	c.stats.BytesIn += uint64(size)
-	// The core announces a window that was closed, but only when it flushes the next time.
-	if ch.announced == 0 && c.err == nil {
-		ch.tell = true
-		ch.activate(time.Now())
-		c.flush()
+	c.stats.BytesIn += uint64(len(data))
+	if ch.core.Telling() && c.err == nil { // a window that was nearly closed
+		c.activate(ch)
+		c.flush(time.Now())
 	}
-	return data, true
+	return data, skipped, true
 }
 
 // markReady tells the one who reads this channel if a whole message is there. The caller holds Conn.mu.
 func (ch *Channel) markReady() {
 	switch {
-	case ch.core == nil || ch.core.PeekSize() < 0:
+	case ch.core == nil || !ch.core.Readable():
 	case ch.claimed:
 		signal(ch.readable)
 	case !ch.queued:
@@ -278,38 +318,3 @@ func (ch *Channel) markReady() {
 		signal(ch.conn.readable)
 	}
 }
-
-// activate puts the channel among those to be polled, and flushes its core if that is due.
-func (ch *Channel) activate(now time.Time) {
-	c := ch.conn
-	if !ch.active {
-		ch.active = true
-		c.active = append(c.active, ch)
-		c.share()
-	}
-	if !now.Before(ch.due) {
-		ch.update()
-	}
-	c.wake(ch.pollAt())
-}
-
-// pollAt is when the core must be updated: as soon as it can flush when it has something new, and later
-// when it only waits for acknowledgements, so that the next message finds it ready to flush.
-func (ch *Channel) pollAt() time.Time {
-	unsent := ch.core.WaitSnd() - int(ch.sent-ch.acked)
-	if ch.tell || unsent > 0 {
-		return ch.due
-	}
-	return ch.due.Add(repeatInterval - flushInterval)
-}
-
-// update makes the core flush; it does so only if ch.due has come.
-func (ch *Channel) update() {
-	ch.core.Update()
-	// By the clock and not by the caller's now: the core has taken its own time, cut to milliseconds.
-	ch.due = time.Now().Add(flushInterval)
-	ch.tell = false
-}
-
-// busy tells whether the core has something to send, to repeat or to tell.
-func (ch *Channel) busy() bool { return ch.tell || ch.core.WaitSnd() > 0 }

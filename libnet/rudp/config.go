@@ -8,6 +8,18 @@ import (
 	"log/slog"
 	"net/netip"
 	"time"
+
+	"p2plive/libnet/rudp/internal/cc"
+)
+
+// Profile says whose line the endpoint sends on.
+type Profile uint8
+
+const (
+	// Home yields to everything else on the line.
+	Home Profile = iota
+	// Server uses a line that is there to be used: it starts faster and yields later.
+	Server
 )
 
 // Config of an Endpoint. Only Identity must be set; a zero field takes its default from limits.go.
@@ -36,11 +48,32 @@ type Config struct {
 	// sending when it is full. Default 512 KiB.
 	RecvQueue int
 
+	// Profile is how eagerly sessions use the line. Default Home.
+	Profile Profile
+
+	// NoOffload keeps the kernel from merging datagrams on their way out and in (GSO, GRO): for comparisons, and for
+	// network drivers that get them wrong. Systems without either need not be told. Default: merge where it works.
+	NoOffload bool
+
 	// OnPacket gets every datagram that is not of this protocol (STUN: first byte 0 to 3). It is called
 	// from the read loop: it must not block and must not keep b. Default: they are counted and dropped.
 	OnPacket func(b []byte, from netip.AddrPort)
+	// OnEvent gets what happens to sessions and handshakes, one call at a time for each session, in the order of
+	// events. It is called from wherever they happen, with locks held: it must not block, nor call methods of the
+	// endpoint or its sessions. Default: none, which costs nothing.
+	OnEvent func(Event)
 	// Logger gets events per session at debug level. Default: none.
 	Logger *slog.Logger
+}
+
+// congestion is how sessions share the path.
+func (c *Config) congestion() cc.Config {
+	if c.Profile == Server {
+		return cc.Server()
+	}
+	home := cc.Home()
+	home.InitialWindow = initialWindow
+	return home
 }
 
 // withDefaults checks the configuration and gives a copy with all defaults filled in.

@@ -9,12 +9,16 @@ import (
 	"net/netip"
 	"sync"
 	"time"
+
+	"p2plive/libnet/rudp/internal/arq"
+	"p2plive/libnet/rudp/internal/cc"
 )
 
 // Message is one message with the channel it came by. Data is the caller's to keep.
 type Message struct {
 	Channel ChannelID
 	Data    []byte
+	Skipped int // messages that the peer dropped at their deadline since the one before on this channel
 }
 
 // Conn is a session with one peer. Its methods may be called from any goroutine.
@@ -45,7 +49,9 @@ type Conn struct {
 	created   time.Time
 	wakeAt    time.Time // when onTimer will run, if not zero
 	keys      sessionKeys
-	sealed    uint64 // counter of the next datagram
+	sealed    uint64    // counter of the next datagram
+	keyed     time.Time // when the sending key was renewed
+	moving    migration
 	replay    replayFilter
 	lastRecv  time.Time // of an authentic datagram
 	lastPing  time.Time
@@ -55,11 +61,18 @@ type Conn struct {
 	retryWait time.Duration
 	farewell  farewell
 	out       packer
-	window    window
+	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
+	congest   cc.Controller
+	place     cc.Session    // in the pacer; guarded by pacing.mu
+	rtt       arq.Estimator // shared by the channels
+	heard     arq.Feedback  // in the present batch
 	channels  map[ChannelID]*Channel
-	active    []*Channel // those whose core must be polled
+	active    []*Channel // those whose core has something to do
+	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
 	stats     ConnStats
+
+	observation observation
 }
 
 type connState uint8
@@ -82,7 +95,7 @@ type farewell struct {
 }
 
 func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn {
-	return &Conn{
+	c := &Conn{
 		ep:        e,
 		peer:      peer,
 		addr:      addr,
@@ -92,10 +105,15 @@ func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn
 		done:      make(chan struct{}),
 		readable:  make(chan struct{}, 1),
 		timer:     timerSlot{index: -1},
-		window:    newWindow(now),
 		channels:  make(map[ChannelID]*Channel),
 	}
+	c.place.Owner = c
+	c.congest = cc.New(e.cfg.congestion(), c.at(now))
+	return c
 }
+
+// ID names the session in events and dumps.
+func (c *Conn) ID() SessionID { return SessionID(c.local) }
 
 // Peer is the id that the peer has proved to hold.
 func (c *Conn) Peer() PeerID { return c.peer }
@@ -110,7 +128,7 @@ func (c *Conn) RemoteAddr() netip.AddrPort {
 // Done is closed when the session has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout, ErrKeyExhausted. All match
+// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout or ErrPathBlocked. All match
 // net.ErrClosed.
 func (c *Conn) Err() error {
 	c.mu.Lock()
@@ -123,13 +141,19 @@ func (c *Conn) Stats() ConnStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
-	s.RTT, s.MinRTT = c.window.srtt, c.window.minRTT()
-	s.Window, s.InFlight = c.window.segments(), c.inFlight()
+	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
+	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
 	for _, ch := range c.channels {
-		if ch.core != nil {
-			s.SendQueue += ch.core.WaitSnd()
+		if ch.core == nil {
+			continue
 		}
+		a := ch.core.Stats()
+		s.SendQueue += ch.core.Waiting()
+		s.InFlight += ch.core.InFlight()
+		s.Timeouts += a.Timeouts
+		s.Expired += a.Expired
+		s.Skipped += a.Skipped
 	}
 	return s
 }
@@ -178,13 +202,14 @@ func (c *Conn) Recv(ctx context.Context) (Message, error) {
 func (c *Conn) nextMessage() (Message, bool) {
 	for len(c.ready) > 0 {
 		ch := c.ready[0]
-		c.ready[0] = nil
-		c.ready = c.ready[1:]
+		last := copy(c.ready, c.ready[1:]) // at most as many as there are channels
+		c.ready[last] = nil
+		c.ready = c.ready[:last]
 		ch.queued = false
 		if ch.claimed {
 			continue
 		}
-		data, ok := ch.take()
+		data, skipped, ok := ch.take()
 		if !ok {
 			continue
 		}
@@ -192,9 +217,8 @@ func (c *Conn) nextMessage() (Message, bool) {
 		if len(c.ready) > 0 {
 			signal(c.readable) // for another Recv that waits
 		}
-		return Message{Channel: ch.id, Data: data}, true
+		return Message{Channel: ch.id, Data: data, Skipped: skipped}, true
 	}
-	c.ready = nil
 	return Message{}, false
 }
 
@@ -256,13 +280,16 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.err != nil {
 		return c.err
 	}
-	c.state, c.remote, c.keys, c.lastRecv = stateOpen, remote, keys, now
+	c.state, c.remote, c.keys, c.lastRecv, c.keyed = stateOpen, remote, keys, now, now
 	c.dialing = nil
 	c.retryWait = handshakeRetry
 	c.retryAt = now.Add(c.retryWait)
 	c.ping(now)
-	c.flush()
+	c.writeOut()
 	c.wake(c.retryAt)
+	if c.ep.observed() {
+		c.tellUp(now, true)
+	}
 	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
 	return nil
 }
@@ -274,7 +301,7 @@ func (c *Conn) startHalfOpen(remote connID, keys sessionKeys, now time.Time) {
 	if c.err != nil {
 		return
 	}
-	c.state, c.remote, c.keys = stateHalfOpen, remote, keys
+	c.state, c.remote, c.keys, c.keyed = stateHalfOpen, remote, keys, now
 	c.wake(now.Add(halfOpenTimeout))
 }
 
@@ -336,6 +363,10 @@ func (c *Conn) finish(err error) {
 	close(c.done)
 	c.active = nil
 	c.out.drop(c.ep)
+	c.leave()
+	if c.ep.observed() {
+		c.tellEnd(err)
+	}
 	c.ep.log.Debug("session ended", slog.Any("peer", c.peer), slog.Any("cause", err))
 }
 

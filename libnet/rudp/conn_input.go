@@ -3,14 +3,15 @@
 package rudp
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
-	"github.com/xtaci/kcp-go/v5"
+	"p2plive/libnet/rudp/internal/arq"
 )
 
 // receive takes a data datagram for this session. It tells whether endBatch must follow.
-func (c *Conn) receive(b []byte, counter uint64, now time.Time) bool {
+func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.Time) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	switch c.state {
@@ -23,12 +24,16 @@ func (c *Conn) receive(b []byte, counter uint64, now time.Time) bool {
 		c.ep.counters.replayed.Add(1)
 		return false
 	}
+	epoch := c.keys.recv.epoch
 	frames, err := c.keys.recv.open(b, counter)
 	if err != nil {
 		c.ep.counters.unauthentic.Add(1)
 		return false
 	}
 	c.replay.accept(counter)
+	if c.ep.observed() && c.keys.recv.epoch != epoch {
+		c.tell(now, Rekeyed{Epoch: c.keys.recv.epoch})
+	}
 	c.stats.DatagramsIn++
 	c.stats.WireIn += uint64(len(b))
 	if c.state == stateClosing {
@@ -42,7 +47,11 @@ func (c *Conn) receive(b []byte, counter uint64, now time.Time) bool {
 	if c.state == stateHalfOpen && !c.prove(now) {
 		return false
 	}
-	c.takeFrames(frames, now)
+	c.takeFrames(frames, from, now)
+	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not.
+	if from != c.addr && counter+1 == c.replay.next && len(b) >= challengeLen && c.state == stateOpen {
+		c.challenge(from, now)
+	}
 	return c.state == stateOpen
 }
 
@@ -54,6 +63,9 @@ func (c *Conn) prove(now time.Time) bool {
 		c.endHere(&CloseError{Code: CodeBusy, Reason: err.Error()}, CodeBusy, err.Error())
 		return false
 	}
+	if c.ep.observed() {
+		c.tellUp(now, false)
+	}
 	c.ping(now) // a first round trip for the window
 	c.wake(now.Add(c.ep.cfg.KeepAlive))
 	return true
@@ -61,7 +73,7 @@ func (c *Conn) prove(now time.Time) bool {
 
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
 
-func (c *Conn) takeFrames(b []byte, now time.Time) {
+func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
 	answered := false
 	for len(b) > 0 {
 		f, rest, err := nextFrame(b)
@@ -72,7 +84,9 @@ func (c *Conn) takeFrames(b []byte, now time.Time) {
 		b = rest
 		switch f.kind {
 		case frameSegments:
-			c.takeSegments(f.channel, f.body, now)
+			if c.takeSegments(f.channel, f.body, now); c.state != stateOpen {
+				return
+			}
 		case framePing:
 			if !answered { // one datagram gets one pong: no multiplying
 				answered = true
@@ -81,8 +95,15 @@ func (c *Conn) takeFrames(b []byte, now time.Time) {
 		case framePong:
 			rtt := now.Sub(c.ep.start) - time.Duration(f.token)
 			if rtt > 0 && rtt < c.ep.cfg.IdleTimeout {
-				c.window.onRTT(rtt, now)
+				c.measured(rtt, now)
 			}
+		case frameChallenge:
+			if !answered {
+				answered = true
+				appendPing(c.out.reserve(c, pingLen)[:0], frameResponse, f.token)
+			}
+		case frameResponse:
+			c.arrive(f.token, from, now)
 		case frameClose:
 			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
 			return
@@ -90,24 +111,27 @@ func (c *Conn) takeFrames(b []byte, now time.Time) {
 	}
 }
 
-// takeSegments feeds checked KCP segments to their channel's core, which answers at once with
-// acknowledgements, and with new data where they make room for it.
+// takeSegments feeds segments to their channel's core. What they cause waits for endBatch.
 func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 	ch := c.channel(id)
 	if ch == nil {
 		c.ep.counters.malformed.Add(1) // the peer uses more channels than there are
 		return
 	}
-	queued := ch.core.WaitSnd()
-	ch.core.Input(b, kcp.IKCP_PACKET_REGULAR, true)
-	ch.observe(b)
-	if ch.tell {
-		ch.activate(now)
+	f, err := ch.core.Input(c.ticks(now), b)
+	if err != nil {
+		c.ep.counters.malformed.Add(1)
 	}
-	if ch.core.WaitSnd() < queued {
-		signal(ch.writable)
+	if ch.core.Violated() {
+		c.endHere(&CloseError{Code: CodeProtocol, Reason: "contradicting fragments"}, CodeProtocol, "contradicting fragments")
+		return
 	}
-	ch.markReady()
+	c.hear(f)
+	c.activate(ch)
+	if !ch.fed {
+		ch.fed = true
+		c.fed = append(c.fed, ch)
+	}
 }
 
 // endBatch follows the last datagram of a batch: what it caused leaves together.
@@ -115,11 +139,23 @@ func (c *Conn) endBatch(now time.Time) {
 	c.touched = false
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.state != stateOpen {
-		return
+	if c.state == stateOpen {
+		c.judge(now)
+		c.flush(now)
 	}
-	c.adjust(now)
-	c.flush()
+	for i, ch := range c.fed {
+		ch.fed, c.fed[i] = false, nil
+		ch.markReady()
+		ch.markWritable()
+	}
+	c.fed = c.fed[:0]
+}
+
+// measured takes a round trip that a pong has measured.
+func (c *Conn) measured(rtt time.Duration, now time.Time) {
+	micros := max(arq.Time(rtt/time.Microsecond), 1)
+	c.rtt.Sample(micros, c.ticks(now))
+	c.hear(arq.Feedback{RTT: micros})
 }
 
 // ping asks the peer for a sign of life that measures the round trip.
@@ -132,21 +168,5 @@ func (c *Conn) ping(now time.Time) {
 func (c *Conn) sendFarewell() {
 	n := closeHeaderLen + len(c.farewell.reason)
 	appendClose(c.out.reserve(c, n)[:0], c.farewell.code, c.farewell.reason)
-	c.flush()
-}
-
-// observe reads from the segments what the core does not tell: how far the peer acknowledges, its window,
-// and whether it asks for ours.
-func (ch *Channel) observe(b []byte) {
-	for len(b) >= kcpHeaderLen {
-		s := parseSegment(b)
-		if int32(s.una-ch.acked) > 0 && int32(s.una-ch.sent) <= 0 {
-			ch.acked = s.una
-		}
-		ch.peerWindow = int(s.window)
-		if s.cmd == kcp.IKCP_CMD_WASK {
-			ch.tell = true
-		}
-		b = b[kcpHeaderLen+int(s.length):]
-	}
+	c.writeOut()
 }

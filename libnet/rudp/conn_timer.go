@@ -2,21 +2,32 @@
 
 package rudp
 
-import "time"
+import (
+	"time"
 
-// onTimer does what is due and says when it wants to be woken again; zero: never.
-func (c *Conn) onTimer(now time.Time) time.Time {
+	"p2plive/libnet/rudp/internal/arq"
+)
+
+// onTimer does what is due. It runs on the timer queue's goroutine, out of the queue, and goes back into it under the
+// session's lock: a session that is forgotten right after does not stay there.
+func (c *Conn) onTimer(now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.wakeAt = c.onTimerLocked(now)
-	return c.wakeAt
+	c.wakeAt = c.due(now)
+	if !c.wakeAt.IsZero() {
+		c.ep.timers.insert(c, c.wakeAt)
+	}
 }
 
-func (c *Conn) onTimerLocked(now time.Time) time.Time {
+// due says when the session wants to be woken again; zero: never.
+func (c *Conn) due(now time.Time) time.Time {
 	switch c.state {
 	case stateDialing:
 		if c.retryDue(now) {
 			c.writeRaw(c.dialing.datagram)
+			if c.ep.observed() {
+				c.tell(now, HandshakeRetried{Addr: c.addr})
+			}
 		}
 		return c.retryAt
 	case stateHalfOpen:
@@ -55,95 +66,70 @@ func (c *Conn) tick(now time.Time) time.Time {
 		c.endHere(ErrIdleTimeout, CodeNormal, "idle timeout")
 		return now.Add(closeInterval)
 	}
+	if c.blocked(now) {
+		c.endHere(ErrPathBlocked, CodeNormal, "path blocked")
+		return now.Add(closeInterval)
+	}
 	next := idleAt
+	if now.Sub(c.keyed) >= rekeyInterval {
+		c.keyed = now
+		c.sealed = (c.sealed>>epochBits + 1) << epochBits // the peer follows
+	}
 	if !c.confirmed {
 		if c.retryDue(now) {
 			c.ping(now)
 		}
 		next = earlier(next, c.retryAt)
 	}
-	askAt := later(c.lastRecv, c.lastPing).Add(c.ep.cfg.KeepAlive)
+	askAt := c.askAt()
 	if !now.Before(askAt) {
 		c.ping(now)
-		askAt = now.Add(c.ep.cfg.KeepAlive)
+		askAt = c.askAt()
 	}
 	next = earlier(next, askAt)
-	if at := c.poll(now); !at.IsZero() {
-		next = earlier(next, at)
-	}
-	c.flush()
-	return next
-}
-
-// poll lets the cores of active channels send and repeat what is due, and gives the time of the next poll;
-// zero when no channel is active.
-func (c *Conn) poll(now time.Time) (next time.Time) {
-	c.adjust(now)
-	kept := c.active[:0]
-	for _, ch := range c.active {
-		if !now.Before(ch.pollAt()) {
-			ch.update()
-		}
-		if !ch.busy() {
-			ch.active = false
-			continue
-		}
-		kept = append(kept, ch)
-		if at := ch.pollAt(); next.IsZero() || at.Before(next) {
-			next = at
-		}
-	}
-	if len(kept) < len(c.active) {
-		clear(c.active[len(kept):])
-		c.active = kept
-		c.share()
+	c.wakeAt = time.Time{} // so that flush sets it anew
+	c.poll(now)
+	c.flush(now)
+	c.trim()
+	if !c.wakeAt.IsZero() {
+		next = earlier(next, c.wakeAt)
 	}
 	return next
 }
 
-// adjust lets the window decide, and keeps it supplied with round trips while data is in flight.
-func (c *Conn) adjust(now time.Time) {
-	inFlight := c.inFlight()
-	if c.window.update(inFlight, now) {
-		c.share()
-	}
-	if inFlight > 0 && now.Sub(c.lastPing) >= max(c.window.srtt/2, pingInterval) {
-		c.ping(now)
-	}
-}
-
-// share deals the window to the channels that have something to send and a peer that takes it.
-func (c *Conn) share() {
-	sum := 0
+// blocked tells whether a channel's data has not got through for so long that the path must be at fault, although the
+// peer is heard. It is twice as long as a session may be idle: after a blackout of nearly that, repeats need a moment.
+func (c *Conn) blocked(now time.Time) bool {
+	limit, t := arq.Time(2*c.ep.cfg.IdleTimeout/time.Microsecond), c.ticks(now)
 	for _, ch := range c.active {
-		if ch.peerWindow > 0 {
-			sum += ch.level.weight()
+		if ch.core.Silence(t) >= limit {
+			return true
 		}
 	}
-	for _, ch := range c.active {
-		part := c.window.segments() * ch.level.weight() / max(sum, 1)
-		ch.core.WndSize(max(part, minShare), 0)
-	}
+	return false
 }
 
-// inFlight counts the segments sent and not acknowledged.
-func (c *Conn) inFlight() int {
-	n := 0
+// trim frees what idle channels hold. Only sessions whose timer comes rarely are idle.
+func (c *Conn) trim() {
+	if len(c.active) > 0 {
+		return
+	}
 	for _, ch := range c.channels {
-		n += int(ch.sent - ch.acked)
+		ch.core.Trim()
 	}
-	return n
+}
+
+// askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
+// that a path which loses much is not taken for a dead one.
+func (c *Conn) askAt() time.Time {
+	if c.lastPing.After(c.lastRecv) {
+		return c.lastPing.Add(max(c.ep.cfg.KeepAlive/keepAliveRepeats, 2*duration(c.rtt.Smoothed())))
+	}
+	return c.lastRecv.Add(c.ep.cfg.KeepAlive)
 }
 
 func earlier(a, b time.Time) time.Time {
 	if b.Before(a) {
-		return b
-	}
-	return a
-}
-
-func later(a, b time.Time) time.Time {
-	if b.After(a) {
 		return b
 	}
 	return a

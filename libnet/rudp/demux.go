@@ -16,12 +16,18 @@ import (
 type reader struct {
 	*Endpoint
 	limits  *limiter
-	touched []*Conn // sessions that got datagrams in this batch
+	cookies *cookies
+	retries []udp.Message // to be sent after this batch
+	touched []*Conn       // sessions that got datagrams in this batch
+
+	limited   HandshakeLimited // since the last such event
+	limitedAt time.Time        // of that
 }
 
 // readLoop reads until the socket is closed.
 func (e *Endpoint) readLoop() {
-	r := &reader{Endpoint: e, limits: newLimiter(time.Now())}
+	start := time.Now()
+	r := &reader{Endpoint: e, limits: newLimiter(start), cookies: newCookies(start)}
 	batch := make([]udp.Message, readBatch)
 	for {
 		n, err := e.sock.ReadBatch(batch)
@@ -38,9 +44,16 @@ func (e *Endpoint) readLoop() {
 		}
 		now := time.Now()
 		for _, m := range batch[:n] {
-			e.counters.datagramsIn.Add(1)
-			e.counters.bytesIn.Add(uint64(len(m.Buf)))
-			r.handle(m.Buf, m.Addr, now)
+			for d := range m.Datagrams() {
+				e.counters.datagramsIn.Add(1)
+				e.counters.bytesIn.Add(uint64(len(d)))
+				r.handle(d, m.Addr, now)
+			}
+		}
+		if len(r.retries) > 0 {
+			r.write(r.retries)
+			clear(r.retries)
+			r.retries = r.retries[:0]
 		}
 		for i, c := range r.touched {
 			c.endBatch(now)
@@ -73,17 +86,19 @@ func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
 	}
 	switch b[0] {
 	case typeData:
-		r.handleData(b, now)
+		r.handleData(b, from, now)
 	case typeInitiation:
 		r.handleInitiation(b, from, now)
 	case typeResponse:
 		r.handleResponse(b)
+	case typeRetry:
+		r.handleRetry(b)
 	default:
 		r.counters.malformed.Add(1)
 	}
 }
 
-func (r *reader) handleData(b []byte, now time.Time) {
+func (r *reader) handleData(b []byte, from netip.AddrPort, now time.Time) {
 	id, counter, ok := parseDataHeader(b)
 	if !ok {
 		r.counters.malformed.Add(1)
@@ -94,7 +109,7 @@ func (r *reader) handleData(b []byte, now time.Time) {
 		r.counters.unknownSession.Add(1)
 		return
 	}
-	if c.receive(b, counter, now) && !c.touched {
+	if c.receive(b, counter, from, now) && !c.touched {
 		c.touched = true
 		r.touched = append(r.touched, c)
 	}
@@ -130,9 +145,39 @@ func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) 
 	case response != nil:
 		r.write([]udp.Message{{Buf: response, Addr: from}})
 	case known:
-	case !r.limits.allow(from.Addr(), now):
-		r.counters.handshakesLimited.Add(1)
 	default:
-		r.enqueue(key, b, from)
+		r.admit(key, b, from, now)
 	}
+}
+
+// admit lets a new initiation pass to the responder, as far as the limits allow.
+func (r *reader) admit(key initiationKey, b []byte, from netip.AddrPort, now time.Time) {
+	switch r.limits.judge(from.Addr(), r.cookies.valid(b, from, now), now) {
+	case admitted:
+		if !r.enqueue(key, b, from) {
+			r.counters.handshakesLimited.Add(1)
+			r.tellLimited(from, false, now)
+		}
+	case refused:
+		r.counters.handshakesLimited.Add(1)
+		r.tellLimited(from, false, now)
+	case unproved:
+		r.counters.cookiesAsked.Add(1)
+		r.tellLimited(from, true, now)
+		r.retries = append(r.retries, udp.Message{Buf: r.cookies.retry(b, from, now), Addr: from})
+	}
+}
+
+func (r *reader) handleRetry(b []byte) {
+	id, ok := parseHandshakeHeader(b, typeRetry, retryLen)
+	if !ok {
+		r.counters.malformed.Add(1)
+		return
+	}
+	c := r.lookup(id)
+	if c == nil {
+		r.counters.unknownSession.Add(1)
+		return
+	}
+	c.useCookie(b[retryLen-cookieLen:])
 }

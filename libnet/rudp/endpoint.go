@@ -24,10 +24,12 @@ type Endpoint struct {
 	id       PeerID
 	log      *slog.Logger
 	sock     *udp.Socket
-	start    time.Time // pings carry times since then
-	buffers  sync.Pool // of *[MaxDatagram]byte, owned by a session's batch until it is written
+	start    time.Time     // pings carry times since then
+	epoch    time.Duration // start since the Unix epoch
+	flights  sync.Pool     // of *flight, each owned by a session's packer until it is written
 	counters endpointCounters
 	timers   timerQueue
+	pacing   *pacing
 	accept   chan *Conn
 	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}
@@ -49,18 +51,21 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		pc.Close()
 		return nil, err
 	}
-	sock, err := udp.New(pc)
+	sock, err := udp.NewConfig(pc, udp.Config{NoOffload: cfg.NoOffload})
 	if err != nil {
 		pc.Close()
 		return nil, fmt.Errorf("rudp: %w", err)
 	}
+	now := time.Now()
 	e := &Endpoint{
 		cfg:         cfg,
 		id:          cfg.Identity.ID(),
 		log:         cfg.Logger,
 		sock:        sock,
-		start:       time.Now(),
-		buffers:     sync.Pool{New: func() any { return new([MaxDatagram]byte) }},
+		start:       now,
+		epoch:       time.Duration(now.UnixNano()),
+		flights:     sync.Pool{New: func() any { return new(flight) }},
+		pacing:      newPacing(time.Duration(now.UnixNano())),
 		timers:      timerQueue{wake: make(chan struct{}, 1)},
 		accept:      make(chan *Conn, cfg.AcceptBacklog),
 		inbound:     make(chan *inbound, maxInbound),
@@ -71,6 +76,7 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 	}
 	e.running.Go(func() { e.timers.run(e.done) })
 	e.running.Go(e.readLoop)
+	e.running.Go(e.sendLoop)
 	e.running.Go(e.respondLoop)
 	return e, nil
 }
@@ -201,6 +207,9 @@ func (e *Endpoint) Close() error {
 	close(e.done)
 	err := e.sock.Close()
 	e.running.Wait()
+	e.mu.Lock()
+	clear(e.initiations) // those that the responder never came to
+	e.mu.Unlock()
 	return err
 }
 

@@ -20,11 +20,16 @@ var (
 	// ErrTooManyChannels is returned by Send when the session already has maxChannels channels.
 	ErrTooManyChannels = errors.New("rudp: too many channels in the session")
 	// ErrHandshakeTimeout is returned by Dial when nobody who holds the peer's key answered in time.
-	// A peer with another key, or none at all, looks the same: wrong handshakes are not answered.
+	// A peer with another key, or none at all, looks the same: wrong handshakes are not answered. So does a path that
+	// does not carry datagrams of MaxDatagram bytes: the initiation has that length, so that such a path fails here.
 	ErrHandshakeTimeout error = &timeoutError{"rudp: handshake timed out"}
 	// ErrIdleTimeout ends a session from which nothing authentic came for Config.IdleTimeout.
 	ErrIdleTimeout error = &timeoutError{"rudp: session idle for too long"}
-	// ErrKeyExhausted ends a session that has sealed as many datagrams as its key may.
+	// ErrPathBlocked ends a session from which signs of life still come, but no acknowledgement of what a channel sends
+	// again and again, for twice Config.IdleTimeout: the path drops datagrams for their size, below MaxDatagram.
+	ErrPathBlocked error = &timeoutError{"rudp: the path carries no data any more: datagrams may be too long for it"}
+	// ErrKeyExhausted ended a session that had sealed as many datagrams as its key may. Keys are renewed now: it
+	// does not occur any more.
 	ErrKeyExhausted error = &closedError{"rudp: session key used up"}
 	// ErrEndpointClosed is returned by an endpoint's methods after Close.
 	ErrEndpointClosed error = &closedError{"rudp: endpoint closed"}

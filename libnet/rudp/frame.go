@@ -7,23 +7,24 @@ import (
 	"errors"
 	"unicode/utf8"
 
-	"github.com/xtaci/kcp-go/v5"
+	"p2plive/libnet/rudp/internal/arq"
 )
 
 // Frames fill the sealed part of a datagram, one after another. No frame at all is valid.
 const (
-	framePadding  = 0x00 // the rest of the datagram is padding
-	frameSegments = 0x01 // length (2 bytes), KCP segments of one channel
-	framePing     = 0x02 // 8 bytes that the pong returns
-	framePong     = 0x03 // 8 bytes of the ping
-	frameClose    = 0x04 // code (2 bytes), length (2 bytes), reason
+	framePadding   = 0x00 // the rest of the datagram is padding
+	frameSegments  = 0x01 // length (2 bytes), KCP segments of one channel
+	framePing      = 0x02 // 8 bytes that the pong returns
+	framePong      = 0x03 // 8 bytes of the ping
+	frameClose     = 0x04 // code (2 bytes), length (2 bytes), reason
+	frameChallenge = 0x05 // 8 random bytes that the response returns from the same address
+	frameResponse  = 0x06 // 8 bytes of the challenge
 )
 
 const (
 	segmentsHeaderLen = 3
-	pingLen           = 9
+	pingLen           = 9 // also of challenge and response
 	closeHeaderLen    = 5
-	kcpHeaderLen      = kcp.IKCP_OVERHEAD
 )
 
 var errFrame = errors.New("rudp: malformed frame")
@@ -32,8 +33,8 @@ var errFrame = errors.New("rudp: malformed frame")
 type frame struct {
 	kind    byte
 	channel ChannelID // segments
-	body    []byte    // segments: checked KCP segments; close: reason
-	token   uint64    // ping, pong
+	body    []byte    // segments: whole KCP segments; close: reason
+	token   uint64    // ping, pong, challenge, response
 	code    uint16    // close
 }
 
@@ -52,12 +53,13 @@ func nextFrame(b []byte) (f frame, rest []byte, err error) {
 			return f, nil, errFrame
 		}
 		f.body = b[:n]
-		var ok bool
-		if f.channel, ok = checkSegments(f.body); !ok {
+		conv, ok := arq.Check(f.body)
+		if !ok || conv > 0xffff {
 			return f, nil, errFrame
 		}
+		f.channel = ChannelID(conv)
 		return f, b[n:], nil
-	case framePing, framePong:
+	case framePing, framePong, frameChallenge, frameResponse:
 		if len(b) < pingLen {
 			return f, nil, errFrame
 		}
@@ -103,55 +105,4 @@ func cutReason(reason string) string {
 		n--
 	}
 	return reason[:n]
-}
-
-// segment is the header of a KCP segment (little-endian, 24 bytes).
-type segment struct {
-	conv   uint32
-	cmd    byte
-	frg    byte // segments of the message that follow
-	window uint16
-	sn     uint32
-	una    uint32
-	length uint32
-}
-
-func parseSegment(b []byte) segment {
-	_ = b[kcpHeaderLen-1]
-	return segment{
-		conv:   binary.LittleEndian.Uint32(b),
-		cmd:    b[4],
-		frg:    b[5],
-		window: binary.LittleEndian.Uint16(b[6:]),
-		sn:     binary.LittleEndian.Uint32(b[12:]),
-		una:    binary.LittleEndian.Uint32(b[16:]),
-		length: binary.LittleEndian.Uint32(b[20:]),
-	}
-}
-
-// checkSegments tells whether b is one or more whole KCP segments of one conversation that the core can
-// take without harm: it trusts lengths to fit its buffers and ints to hold them, and waits for as many
-// fragments as it is told.
-func checkSegments(b []byte) (ChannelID, bool) {
-	var channel uint32
-	for first := true; first || len(b) > 0; first = false {
-		if len(b) < kcpHeaderLen {
-			return 0, false
-		}
-		s := parseSegment(b)
-		b = b[kcpHeaderLen:]
-		switch {
-		case s.cmd < kcp.IKCP_CMD_PUSH || s.cmd > kcp.IKCP_CMD_WINS,
-			s.conv > 0xffff,
-			s.frg >= maxFragments,
-			!first && s.conv != channel,
-			uint64(s.length) > uint64(len(b)),
-			s.cmd == kcp.IKCP_CMD_PUSH && s.length == 0,
-			s.cmd != kcp.IKCP_CMD_PUSH && s.length != 0:
-			return 0, false
-		}
-		channel = s.conv
-		b = b[s.length:]
-	}
-	return ChannelID(channel), true
 }

@@ -16,7 +16,7 @@ import (
 // is the handshake without sockets or time.
 
 // prologueName separates this protocol and its versions from any other use of the same keys.
-const prologueName = "p2plive rudp 1\x00"
+const prologueName = "p2plive rudp 2\x00"
 
 var cipherSuite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashBLAKE2s)
 
@@ -30,7 +30,7 @@ const (
 
 // sessionKeys are what a handshake ends with.
 type sessionKeys struct {
-	send, recv *sealKey
+	send, recv *keyChain
 }
 
 // noiseConfig binds the handshake to the protocol, to the application's prologue (its length is not
@@ -48,7 +48,8 @@ func noiseConfig(id Identity, initiator bool, prologue, header []byte) noise.Con
 
 // initiation is the initiator's side between the two messages.
 type initiation struct {
-	datagram []byte // sent again, unchanged, until a response comes
+	datagram []byte // sent again, with a cookie if one is asked for, until a response comes
+	cookies  int    // that were asked for
 	state    *noise.HandshakeState
 }
 
@@ -66,6 +67,8 @@ func newInitiation(id Identity, prologue []byte, local connID, peer PeerID) (*in
 	if err != nil {
 		return nil, fmt.Errorf("start handshake: %w", err)
 	}
+	// Room for a cookie, which a responder under load asks for.
+	datagram = append(datagram, make([]byte, cookieLen)...)
 	return &initiation{datagram: datagram, state: state}, nil
 }
 
@@ -122,7 +125,7 @@ func readInitiation(id Identity, prologue, datagram []byte) (*admission, error) 
 	if err != nil {
 		return nil, err
 	}
-	if _, _, _, err = state.ReadMessage(nil, datagram[initHeaderLen:]); err != nil {
+	if _, _, _, err = state.ReadMessage(nil, datagram[initHeaderLen:len(datagram)-cookieLen]); err != nil {
 		return nil, err
 	}
 	a := &admission{initiator: connID(binary.BigEndian.Uint64(datagram[4:])), state: state}
@@ -146,9 +149,9 @@ func (a *admission) respond(status byte, local connID) (datagram []byte, keys se
 }
 
 func newSessionKeys(send, recv *noise.CipherState) (keys sessionKeys, err error) {
-	if keys.send, err = newSealKey(send.UnsafeKey()); err != nil {
+	if keys.send, err = newKeyChain(send.UnsafeKey()); err != nil {
 		return keys, err
 	}
-	keys.recv, err = newSealKey(recv.UnsafeKey())
+	keys.recv, err = newKeyChain(recv.UnsafeKey())
 	return keys, err
 }

@@ -18,10 +18,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// kcp-go starts these when it is imported, for its own sockets, which are not used here.
-	goleak.VerifyTestMain(m,
-		goleak.IgnoreTopFunction("github.com/xtaci/kcp-go/v5.(*TimedSched).sched"),
-		goleak.IgnoreTopFunction("github.com/xtaci/kcp-go/v5.(*TimedSched).prepend"))
+	goleak.VerifyTestMain(m)
 }
 
 func newIdentity(t testing.TB) Identity {

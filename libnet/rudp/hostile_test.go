@@ -13,7 +13,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/xtaci/kcp-go/v5"
+	"p2plive/libnet/rudp/internal/arq"
 )
 
 // A running session takes no harm from 10,000 random datagrams to both sides.
@@ -243,15 +243,17 @@ func TestBusyEndpointsSaySo(t *testing.T) {
 func TestContradictingFragments(t *testing.T) {
 	pair(t, near, nil, func(t *testing.T, ca, cb *Conn) {
 		ca.mu.Lock()
-		for sn := range uint32(maxFragments) {
-			segment := make([]byte, kcpHeaderLen+segmentPayload)
-			binary.LittleEndian.PutUint32(segment, 1)
-			segment[4], segment[5] = kcp.IKCP_CMD_PUSH, maxFragments-1
+		for sn := range uint32(MaxMessage/segmentPayload + 2) {
+			ca.out.open(ca)
+			segment := ca.out.segments(1)[:arq.HeaderLen+segmentPayload]
+			clear(segment)
+			segment[0], segment[4], segment[5] = 1, arq.CmdPush, 255-byte(sn)
 			binary.LittleEndian.PutUint32(segment[12:], sn)
 			binary.LittleEndian.PutUint32(segment[20:], segmentPayload)
-			ca.out.addSegments(ca, segment, true)
+			ca.out.extend(1, len(segment))
+			ca.out.seal(ca, true)
 		}
-		ca.flush()
+		ca.writeOut()
 		ca.mu.Unlock()
 		var broken *CloseError
 		if m, err := cb.Recv(ctxFor(t, time.Second)); !errors.As(err, &broken) || broken.Code != CodeProtocol {

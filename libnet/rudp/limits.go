@@ -2,7 +2,11 @@
 
 package rudp
 
-import "time"
+import (
+	"time"
+
+	"p2plive/libnet/rudp/internal/arq"
+)
 
 // Sizes on the wire, in bytes.
 const (
@@ -12,15 +16,12 @@ const (
 
 	// maxFrames is the room for frames in a datagram.
 	maxFrames = MaxDatagram - dataHeaderLen - tagLen
-	// kcpMTU is the room for one channel's KCP segments.
-	kcpMTU = maxFrames - segmentsHeaderLen
 	// segmentPayload is the message bytes in one full KCP segment.
-	segmentPayload = kcpMTU - kcpHeaderLen
+	segmentPayload = maxFrames - segmentsHeaderLen - arq.HeaderLen
 
-	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes 56 KCP
+	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes at most 57 KCP
 	// fragments (KCP's own limit is 255), and stays far below the smallest receive window.
-	MaxMessage   = 64 << 10
-	maxFragments = (MaxMessage + segmentPayload - 1) / segmentPayload
+	MaxMessage = 64 << 10
 
 	// MaxReason bounds the reason in a close datagram: one line of text, not a channel.
 	MaxReason = 256
@@ -28,12 +29,14 @@ const (
 
 // Sessions and handshakes.
 const (
-	// defaultIdleTimeout: five unanswered signs of life. Viewers replace a parent long before, by its
+	// defaultIdleTimeout: some sixteen unanswered questions. Viewers replace a parent long before, by its
 	// missing pieces; this only frees what is left.
 	defaultIdleTimeout = 10 * time.Second
 	// defaultKeepAlive: below the shortest UDP mapping timeouts seen in home routers (some 10 s under
 	// load), with room for losses before defaultIdleTimeout.
 	defaultKeepAlive = 2 * time.Second
+	// keepAliveRepeats times in that interval an unanswered question is asked again.
+	keepAliveRepeats = 4
 	// defaultHandshakeTimeout: five or more initiations; a user waits no longer before the next address.
 	defaultHandshakeTimeout = 5 * time.Second
 	// handshakeRetry is the first wait for a response; it doubles up to handshakeRetryMax. 200 ms is
@@ -63,6 +66,14 @@ const (
 	// totalRate and totalBurst bound the handshakes from all addresses: about a quarter of a core.
 	totalRate  = 500
 	totalBurst = 1000
+	// calmRate and calmBurst are the handshakes that are computed for initiators who have not shown that they
+	// receive at their address; above that they are asked to. It is what a peer with a name sees in quiet times.
+	calmRate  = 100
+	calmBurst = 256
+	// cookieTime is how long a cookie is good, at least; at most twice as long.
+	cookieTime = 10 * time.Second
+	// maxCookies bounds how often a dialler answers a demand for a cookie: the responder's clock moves on.
+	maxCookies = 8
 	// maxSources bounds the table of addresses (64 bytes each). Addresses that find it full share one
 	// bucket.
 	maxSources = 4096
@@ -75,9 +86,13 @@ const (
 	// closeAnswers bounds those answers: a peer that goes on sending after that will find out by itself.
 	closeAnswers = 8
 
-	// maxSealed ends a session before AES-GCM's confidentiality limit for datagrams of at most 2 KiB:
-	// 2^28 (RFC 9001, appendix B.1). At 5 Mbit/s that is six days.
-	maxSealed = 1 << 28
+	// epochBits: a key seals 2^24 datagrams at most, 20 GB; AES-GCM's confidentiality limit for datagrams of at
+	// most 2 KiB is 2^28 (RFC 9001, appendix B.1).
+	epochBits = 24
+	// rekeyInterval is how long a key serves at most: what a key taken from memory opens.
+	rekeyInterval = 10 * time.Minute
+	// challengeInterval is the least time between two challenges to another address that the peer seems to have.
+	challengeInterval = 100 * time.Millisecond
 	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
 	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
 	replayWindow = 2048
@@ -94,23 +109,26 @@ const (
 	defaultRecvQueue = 512 << 10
 	// minQueue: a message must fit while another one is still being read or acknowledged.
 	minQueue = 2 * MaxMessage
-	// maxRecvQueue: the window field of a KCP segment has 16 bits, and the core scans the window.
+	// maxRecvQueue: the window field of a KCP segment has 16 bits.
 	maxRecvQueue = 8 << 20
 )
 
 // The pump.
 const (
-	// flushInterval is the shortest the KCP core has: it flushes at once when the last flush was longer
-	// ago, otherwise by then.
-	flushInterval = 10 * time.Millisecond
-	// repeatInterval is how often a channel that only waits for acknowledgements looks for timeouts. Each look
-	// is a flush, and keeps a new message waiting for up to flushInterval.
-	repeatInterval = 25 * time.Millisecond
-	// pingInterval is the least time between two measurements of the round trip while data flows: 18 bytes
-	// each, under 0.1% at 1 Mbit/s.
-	pingInterval = 20 * time.Millisecond
-	// minShare lets every channel of a session move, however many there are.
-	minShare = 4
+	// streamMessage is the longest message of a NetConn: long enough that its header costs nothing, short enough that a
+	// small queue holds several.
+	streamMessage = 16 << 10
+	// streamLinger bounds how long Close of a NetConn waits for room in the send queue.
+	streamLinger = time.Second
+	// maxPadding is what is added to a datagram for its neighbours' size. It is less than what the channel's
+	// core begins a message in, so that only the ends of messages are padded: 4% at most.
+	maxPadding = 96
+	// initialWindow lets the first messages go without a round trip of probing: two pieces of 16 KiB.
+	initialWindow = 32 * MaxDatagram
+	// maxHold is what is sent in one go while a session's lock is held: two batches, some 100 us.
+	maxHold = 2 * writeBatch * MaxDatagram
+	// quantum is what a channel sends in its turn: about one message's worth of datagrams.
+	quantum = 8 << 10
 	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.
 	readBatch  = 64
 	writeBatch = 64

@@ -10,11 +10,11 @@ const (
 	typeInitiation = 0x04
 	typeResponse   = 0x05
 	typeData       = 0x06
-	typeReserved   = 0x07 // ours, for an answer to floods; not sent by this version
+	typeRetry      = 0x07 // the answer to an initiation under load
 )
 
-// version is the protocol's version, in both handshake messages.
-const version = 1
+// version is the protocol's version, in all handshake messages.
+const version = 2
 
 // connID names a session in the datagrams to the side that chose it at random.
 type connID uint64
@@ -23,10 +23,12 @@ const (
 	keyLen = 32
 	tagLen = 16 // AES-GCM's tag
 
-	// Initiation: type, version, two bytes zero, initiator's connection id; then Noise message 1.
+	// Initiation: type, version, two bytes zero, initiator's connection id; then Noise message 1, and a cookie or
+	// zeros.
 	initHeaderLen = 12
 	noiseInitLen  = keyLen + keyLen + tagLen + tagLen // e, sealed s, tag of the payload
-	initPadding   = MaxDatagram - initHeaderLen - noiseInitLen
+	cookieLen     = 16
+	initPadding   = MaxDatagram - initHeaderLen - noiseInitLen - cookieLen
 
 	// Response: type, version, two bytes zero, initiator's connection id; then Noise message 2, whose
 	// payload is a status and the responder's connection id.
@@ -34,13 +36,16 @@ const (
 	respPayloadLen = 9
 	responseLen    = respHeaderLen + keyLen + respPayloadLen + tagLen
 
+	// Retry: type, version, two bytes zero, initiator's connection id, cookie.
+	retryLen = 12 + cookieLen
+
 	// Data: type, receiver's connection id, counter; then the sealed frames.
 	dataHeaderLen = 17
 )
 
 // foreign tells whether the first byte is that of another protocol.
 func foreign(b []byte) bool {
-	return len(b) == 0 || b[0] < typeInitiation || b[0] > typeReserved
+	return len(b) == 0 || b[0] < typeInitiation || b[0] > typeRetry
 }
 
 // appendHandshakeHeader writes the header that initiation and response share. It is authenticated as

@@ -4,7 +4,6 @@ package rudp
 
 import (
 	"bytes"
-	"encoding/binary"
 	"math/rand/v2"
 	"net/netip"
 	"strings"
@@ -12,30 +11,35 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/xtaci/kcp-go/v5"
+	"p2plive/libnet/rudp/internal/arq"
 )
 
-// kcpSegments are the bytes that a core sends for a message.
-func kcpSegments(t testing.TB, conv uint32, msg []byte) []byte {
+// testSegments are the bytes that a core sends for a message of at most one segment.
+func testSegments(t testing.TB, conv uint32, msg []byte) []byte {
 	t.Helper()
-	var out []byte
-	core := kcp.NewKCP(conv, func(b []byte, n int) { out = append(out, b[:n]...) })
-	core.NoDelay(1, 10, 2, 1)
-	core.Send(msg)
-	core.Update()
-	if len(out) == 0 {
+	core := testCore(conv)
+	core.Send(msg, 0)
+	var b [arq.HeaderLen + segmentPayload]byte
+	n, _ := core.Next(1, b[:])
+	if n == 0 {
 		t.Fatal("the core sent nothing")
 	}
-	return out
+	return b[:n]
+}
+
+func testCore(conv uint32) *arq.Core {
+	return arq.New(arq.Config{Conv: conv, MaxPayload: segmentPayload, RecvWindow: 200, MaxMessage: MaxMessage, Extended: true})
 }
 
 func TestFrames(t *testing.T) {
-	segments := kcpSegments(t, 7, []byte("hello"))
+	segments := testSegments(t, 7, []byte("hello"))
 	b := make([]byte, segmentsHeaderLen)
 	putSegmentsHeader(b, len(segments))
 	b = append(b, segments...)
 	b = appendPing(b, framePing, 42)
 	b = appendPing(b, framePong, 43)
+	b = appendPing(b, frameChallenge, 44)
+	b = appendPing(b, frameResponse, 45)
 	b = appendClose(b, 300, "enough")
 	b = append(b, framePadding, 0xff, 0xff)
 
@@ -43,6 +47,8 @@ func TestFrames(t *testing.T) {
 		{kind: frameSegments, channel: 7, body: segments},
 		{kind: framePing, token: 42},
 		{kind: framePong, token: 43},
+		{kind: frameChallenge, token: 44},
+		{kind: frameResponse, token: 45},
 		{kind: frameClose, code: 300, body: []byte("enough")},
 		{kind: framePadding},
 	}
@@ -62,7 +68,7 @@ func TestFrames(t *testing.T) {
 }
 
 func TestFramesRefused(t *testing.T) {
-	segments := kcpSegments(t, 7, []byte("hello"))
+	segments := testSegments(t, 7, []byte("hello"))
 	framed := func(change func(b []byte)) []byte {
 		b := make([]byte, segmentsHeaderLen)
 		putSegmentsHeader(b, len(segments))
@@ -70,7 +76,7 @@ func TestFramesRefused(t *testing.T) {
 		change(b)
 		return b
 	}
-	two := append(bytes.Clone(segments), kcpSegments(t, 8, []byte("other channel"))...)
+	two := append(bytes.Clone(segments), testSegments(t, 8, []byte("other channel"))...)
 	mixed := make([]byte, segmentsHeaderLen)
 	putSegmentsHeader(mixed, len(two))
 	mixed = append(mixed, two...)
@@ -86,17 +92,11 @@ func TestFramesRefused(t *testing.T) {
 		{"length within a segment", framed(func(b []byte) { b[2]-- })},
 		{"unknown command", framed(func(b []byte) { b[3+4] = 80 })},
 		{"channel above 65535", framed(func(b []byte) { b[3+2] = 1 })},
-		{"more fragments than a message has", framed(func(b []byte) { b[3+5] = maxFragments })},
 		{"segment length beyond the end", framed(func(b []byte) { b[3+20] = 6 })},
 		{"segment length above 2 GiB", framed(func(b []byte) { b[3+23] = 0x80 })},
-		{"acknowledgement with data", framed(func(b []byte) { b[3+4] = kcp.IKCP_CMD_ACK })},
-		{"data segment without data", func() []byte {
-			b := framed(func([]byte) {})[:segmentsHeaderLen+kcpHeaderLen]
-			putSegmentsHeader(b, kcpHeaderLen)
-			binary.LittleEndian.PutUint32(b[3+20:], 0)
-			return b
-		}()},
+		{"window announcement with data", framed(func(b []byte) { b[3+4] = arq.CmdTell })},
 		{"two channels in a frame", mixed},
+		{"short challenge", []byte{frameChallenge, 1, 2, 3}},
 		{"short ping", []byte{framePing, 0, 0, 0, 0, 0, 0, 0}},
 		{"short close", []byte{frameClose, 0, 0, 0}},
 		{"close reason beyond the end", []byte{frameClose, 0, 0, 0, 2, 'x'}},
@@ -154,7 +154,7 @@ func TestLimiter(t *testing.T) {
 	one := netip.MustParseAddr("192.0.2.1")
 	count := func(from netip.Addr, n int) (allowed int) {
 		for range n {
-			if l.allow(from, now) {
+			if l.judge(from, true, now) == admitted {
 				allowed++
 			}
 		}
@@ -175,7 +175,7 @@ func TestLimiter(t *testing.T) {
 	now = now.Add(time.Minute)
 	allowed := 0
 	for i := range 20_000 {
-		if l.allow(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), now) {
+		if l.judge(netip.AddrFrom4([4]byte{10, 0, byte(i >> 8), byte(i)}), i%2 == 0, now) == admitted {
 			allowed++
 		}
 	}
@@ -186,19 +186,19 @@ func TestLimiter(t *testing.T) {
 		t.Fatalf("the table has %d sources", len(l.sources))
 	}
 	now = now.Add(time.Minute)
-	if !l.allow(one, now) || len(l.sources) > maxSources {
+	if l.judge(one, true, now) != admitted || len(l.sources) > maxSources {
 		t.Fatal("the table was not swept")
 	}
 }
 
 func FuzzFrames(f *testing.F) {
-	segments := kcpSegments(f, 7, bytes.Repeat([]byte("x"), 2000))
+	segments := testSegments(f, 7, bytes.Repeat([]byte("x"), 2000))
 	b := []byte{frameSegments, byte(len(segments) >> 8), byte(len(segments))}
 	f.Add(append(b, segments...))
 	f.Add(appendPing(nil, framePing, 1))
 	f.Add(appendClose(appendPing(nil, framePong, 1), 1, "why"))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		core := kcp.NewKCP(7, func([]byte, int) {})
+		core := testCore(7)
 		for len(b) > 0 {
 			fr, rest, err := nextFrame(b)
 			if err != nil {
@@ -207,10 +207,11 @@ func FuzzFrames(f *testing.F) {
 			if len(rest) >= len(b) {
 				t.Fatal("no progress")
 			}
-			if fr.kind == frameSegments && fr.channel == 7 && len(fr.body) <= kcpMTU {
-				core.Input(fr.body, kcp.IKCP_PACKET_REGULAR, true)
-				for size := core.PeekSize(); size >= 0; size = core.PeekSize() {
-					core.Recv(make([]byte, size))
+			if fr.kind == frameSegments && fr.channel == 7 {
+				core.Input(1000, fr.body)
+				core.AppendControl(nil, maxFrames)
+				for core.Readable() {
+					core.Recv()
 				}
 			}
 			b = rest

@@ -26,7 +26,8 @@ func (b *bucket) take(now time.Time, rate, burst float64) bool {
 // limiter bounds handshakes per source and in all. It belongs to the read loop.
 type limiter struct {
 	total    bucket
-	overflow bucket // shared by the sources that have no place in the table
+	calm     bucket // initiators without a cookie
+	overflow bucket // stands for the sources that have no place in the table
 	sources  map[netip.Prefix]*bucket
 	swept    time.Time
 }
@@ -34,17 +35,42 @@ type limiter struct {
 func newLimiter(now time.Time) *limiter {
 	return &limiter{
 		total:    bucket{totalBurst, now},
+		calm:     bucket{calmBurst, now},
 		overflow: bucket{sourceBurst, now},
 		sources:  make(map[netip.Prefix]*bucket),
 		swept:    now,
 	}
 }
 
-// allow takes one handshake from the source's and the total allowance.
-func (l *limiter) allow(from netip.Addr, now time.Time) bool {
-	return l.source(from, now).take(now, sourceRate, sourceBurst) && l.total.take(now, totalRate, totalBurst)
+// verdict on an initiation.
+type verdict uint8
+
+const (
+	admitted verdict = iota
+	refused
+	unproved // it may come again, with a cookie
+)
+
+// judge takes one handshake from the allowances of its source and of all. Initiators that have not shown that they
+// receive at their address share a small allowance: what they ask for beyond it needs a cookie.
+func (l *limiter) judge(from netip.Addr, proved bool, now time.Time) verdict {
+	source := l.source(from, now)
+	switch {
+	case proved && source == &l.overflow:
+	case !proved && source == &l.overflow:
+		return unproved
+	case !source.take(now, sourceRate, sourceBurst):
+		return refused
+	case !proved && !l.calm.take(now, calmRate, calmBurst):
+		return unproved
+	}
+	if !l.total.take(now, totalRate, totalBurst) {
+		return refused
+	}
+	return admitted
 }
 
+// source gives the bucket of a source, or overflow.
 func (l *limiter) source(from netip.Addr, now time.Time) *bucket {
 	key := sourceKey(from)
 	if b := l.sources[key]; b != nil {

@@ -36,16 +36,16 @@ func (e *Endpoint) repeatedResponse(key initiationKey) (response []byte, known b
 	return c.response, true
 }
 
-// enqueue hands an initiation to the responder, or drops it when that has enough to do.
-func (e *Endpoint) enqueue(key initiationKey, b []byte, from netip.AddrPort) {
+// enqueue hands an initiation to the responder, or tells that this has enough to do.
+func (e *Endpoint) enqueue(key initiationKey, b []byte, from netip.AddrPort) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.inbound) == cap(e.inbound) {
-		e.counters.handshakesLimited.Add(1)
-		return
+		return false
 	}
 	e.initiations[key] = nil // known, not answered yet
 	e.inbound <- &inbound{datagram: [MaxDatagram]byte(b), from: from}
+	return true
 }
 
 // respondLoop answers initiations until the endpoint is closed.

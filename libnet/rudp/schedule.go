@@ -25,7 +25,18 @@ type timerSlot struct {
 // add wakes c at the given time or earlier. A wake-up that is later than the one already set is left out:
 // the session sets it again when it is woken.
 func (q *timerQueue) add(c *Conn, at time.Time) {
+	if q.insert(c, at) {
+		select {
+		case q.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// insert is add that wakes nobody: it tells whether c is now the first.
+func (q *timerQueue) insert(c *Conn, at time.Time) bool {
 	q.mu.Lock()
+	defer q.mu.Unlock()
 	switch {
 	case c.timer.index < 0:
 		c.timer.at = at
@@ -34,14 +45,7 @@ func (q *timerQueue) add(c *Conn, at time.Time) {
 		c.timer.at = at
 		heap.Fix(&q.queue, c.timer.index)
 	}
-	first := c.timer.index == 0
-	q.mu.Unlock()
-	if first {
-		select {
-		case q.wake <- struct{}{}:
-		default:
-		}
-	}
+	return c.timer.index == 0
 }
 
 func (q *timerQueue) remove(c *Conn) {
@@ -73,9 +77,7 @@ func (q *timerQueue) run(done <-chan struct{}) {
 		now := time.Now()
 		c, wait := q.due(now)
 		if c != nil {
-			if next := c.onTimer(now); !next.IsZero() {
-				q.add(c, next)
-			}
+			c.onTimer(now)
 			continue
 		}
 		timer.Reset(wait)

@@ -24,6 +24,7 @@ type EndpointStats struct {
 	HandshakesOut     uint64 // Dial calls that sent an initiation
 	HandshakesRepeat  uint64 // copies of an initiation, answered by the same response
 	HandshakesLimited uint64 // initiations dropped by a rate limit
+	CookiesAsked      uint64 // initiators asked to show that they receive at their address
 	HandshakesRefused uint64 // answered as busy
 	Accepted          uint64 // sessions given to Accept
 	Dialed            uint64 // sessions returned by Dial
@@ -34,10 +35,10 @@ type EndpointStats struct {
 }
 
 type endpointCounters struct {
-	datagramsIn, datagramsOut, bytesIn, bytesOut, writeErrors       atomic.Uint64
-	foreign, malformed, unknownSession, unauthentic, replayed       atomic.Uint64
-	handshakesIn, handshakesOut, handshakesRepeat                   atomic.Uint64
-	handshakesLimited, handshakesRefused, accepted, dialed, evicted atomic.Uint64
+	datagramsIn, datagramsOut, bytesIn, bytesOut, writeErrors                     atomic.Uint64
+	foreign, malformed, unknownSession, unauthentic, replayed                     atomic.Uint64
+	handshakesIn, handshakesOut, handshakesRepeat                                 atomic.Uint64
+	cookiesAsked, handshakesLimited, handshakesRefused, accepted, dialed, evicted atomic.Uint64
 }
 
 func (c *endpointCounters) snapshot() EndpointStats {
@@ -51,6 +52,7 @@ func (c *endpointCounters) snapshot() EndpointStats {
 		HandshakesIn: c.handshakesIn.Load(), HandshakesOut: c.handshakesOut.Load(),
 		HandshakesRepeat:  c.handshakesRepeat.Load(),
 		HandshakesLimited: c.handshakesLimited.Load(),
+		CookiesAsked:      c.cookiesAsked.Load(),
 		HandshakesRefused: c.handshakesRefused.Load(),
 		Accepted:          c.accepted.Load(), Dialed: c.dialed.Load(),
 		Evicted: c.evicted.Load(),
@@ -60,7 +62,7 @@ func (c *endpointCounters) snapshot() EndpointStats {
 // ConnStats describes a session.
 type ConnStats struct {
 	RTT    time.Duration // smoothed; zero before the first measurement
-	MinRTT time.Duration // least of the last 30 to 60 s
+	MinRTT time.Duration // least of the last 10 to 20 s
 
 	BytesIn, BytesOut         uint64 // of messages: read by the application, taken by Send
 	MessagesIn, MessagesOut   uint64
@@ -69,8 +71,12 @@ type ConnStats struct {
 
 	SegmentsOut uint64 // KCP data segments sent, first time or again
 	Retransmits uint64 // of them, sent again
-	InFlight    int    // segments sent and not acknowledged
-	Window      int    // segments that may be in flight
+	InFlight    int    // segments sent and neither acknowledged nor lost
+	Window      int    // full segments that may be in flight
 	SendQueue   int    // segments queued or in flight, over all channels
+	Moves       uint64 // times that the peer has shown to have another address
+	Timeouts    uint64 // times that all acknowledgements stayed away
+	Expired     uint64 // messages dropped at their deadline before they were sent
+	Skipped     uint64 // messages that the peer dropped so
 	Channels    int
 }

@@ -7,7 +7,8 @@
 //
 // A datagram passes its sender's up link, then the extra link of the pair of hosts
 // where SetPath made one, then the receiver's down link, then the bounded receive
-// queue of the socket. Rate limits, queueing and loss apply on each link.
+// queue of the socket. Rate limits, queueing and loss apply on each link. A NAT between them
+// has an up and a down link of its own.
 //
 // # Virtual time
 //

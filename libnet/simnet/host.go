@@ -10,11 +10,12 @@ import (
 	"time"
 )
 
-// Kinds of links, as part of their seeds.
+// Kinds of links and boxes, as part of their seeds.
 const (
 	upLink uint64 = iota
 	downLink
 	pathLink
+	natSeed
 )
 
 // ErrPortInUse is returned when another socket of the host has the port, or none is free.
@@ -22,9 +23,10 @@ var ErrPortInUse = errors.New("simnet: port in use")
 
 // Host is a machine with one address and an access link.
 type Host struct {
-	net  *Network
-	id   int // in order of creation
-	addr netip.Addr
+	net   *Network
+	realm *realm
+	id    int // in order of creation
+	addr  netip.Addr
 
 	// The network's mutex guards what follows.
 	up, down link
@@ -42,17 +44,18 @@ type flow struct {
 	to   netip.AddrPort
 }
 
-func newHost(n *Network, id int, addr netip.Addr, up, down Link) *Host {
+func newHost(n *Network, r *realm, id int, addr netip.Addr, up, down Link) *Host {
 	h := &Host{
 		net:      n,
+		realm:    r,
 		id:       id,
 		addr:     addr,
 		conns:    make(map[uint16]*Conn),
 		nextPort: firstEphemeral,
 		flows:    make(map[flow]uint64),
 	}
-	h.up = link{net: n, conf: up, seed: mixAddr(mix(n.seed, upLink), addr), owner: h, out: h.toCore}
-	h.down = link{net: n, conf: down, seed: mixAddr(mix(n.seed, downLink), addr), owner: h, out: h.receive}
+	h.up = link{net: n, conf: up, seed: mixAddr(mix(n.seed, upLink), addr) ^ r.seed, owner: h, out: h.toRealm}
+	h.down = link{net: n, conf: down, seed: mixAddr(mix(n.seed, downLink), addr) ^ r.seed, owner: h, out: h.receive}
 	return h
 }
 
@@ -94,18 +97,10 @@ func (h *Host) freePort() uint16 {
 
 // SetUp changes the line from the host to the network. What waits in its queue goes on at the
 // new rate, what is on its way keeps its time. It panics if l is not valid.
-func (h *Host) SetUp(l Link) { h.setLink(&h.up, l) }
+func (h *Host) SetUp(l Link) { h.net.setLink(&h.up, l) }
 
 // SetDown changes the line from the network to the host, as SetUp does.
-func (h *Host) SetDown(l Link) { h.setLink(&h.down, l) }
-
-func (h *Host) setLink(to *link, l Link) {
-	must(l)
-	h.net.mu.Lock()
-	defer h.net.mu.Unlock()
-	h.net.runUntil(h.net.now())
-	to.set(l)
-}
+func (h *Host) SetDown(l Link) { h.net.setLink(&h.down, l) }
 
 // Down cuts the host off, as a pulled plug does, or connects it again. Its sockets stay open;
 // what it sends is dropped, and so is what comes out of its links while it is cut off.
@@ -161,20 +156,20 @@ func (h *Host) nextInFlow(f flow) uint64 {
 		f = flow{} // no flow goes to the zero address: this counts for all further ones
 	}
 	h.flows[f]++
-	return mixAddr(mixAddr(mix(h.flows[f], uint64(f.port), uint64(f.to.Port())), h.addr), f.to.Addr())
+	return mixAddr(mixAddr(mix(h.flows[f], uint64(f.port), uint64(f.to.Port())), h.addr), f.to.Addr()) ^ h.realm.seed
 }
 
-// toCore is the far end of the up link.
-func (h *Host) toCore(p *packet, at time.Duration) {
+// toRealm is the far end of the up link.
+func (h *Host) toRealm(p *packet, at time.Duration) {
 	if h.cut {
 		h.cutOff(p)
 		return
 	}
-	h.net.route(p, at)
+	h.realm.route(p, at)
 }
 
-// fromCore is the near end of the down link.
-func (h *Host) fromCore(p *packet, at time.Duration) {
+// fromRealm is the near end of the down link.
+func (h *Host) fromRealm(p *packet, at time.Duration) {
 	if h.cut {
 		h.cutOff(p)
 		return

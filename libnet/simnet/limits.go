@@ -38,6 +38,18 @@ const (
 	// fates depend on the order among them.
 	maxFlows = 1 << 16
 
+	// firstNATPort leaves the well-known ports to servers, as RFC 4787, section 4.2.1, asks.
+	firstNATPort = 1024
+
+	// defaultNATTimeout is the least that RFC 4787, section 4.3, allows; many do not keep it.
+	defaultNATTimeout = 2 * time.Minute
+
+	// maxNATSessions bounds a NAT's table; home routers have 4,096 to 65,536 entries.
+	maxNATSessions = 1 << 16
+
+	// maxNATStep is far above what sequential allocators do, and far below wrapping twice.
+	maxNATStep = 1000
+
 	// firstEphemeral is the start of the dynamic ports (RFC 6335, section 6).
 	firstEphemeral = 49152
 )

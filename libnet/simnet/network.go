@@ -20,16 +20,25 @@ type Network struct {
 	stop  chan struct{}
 	done  chan struct{} // closed when run has returned
 
-	mu sync.Mutex // guards everything below, and all hosts, links and sockets; never held while blocked
-	// attached says where the core sends what is addressed to an address. A box between the
-	// core and hosts, such as a NAT, takes the place of a host here.
-	attached map[netip.Addr]func(p *packet, at time.Duration)
-	hosts    []*Host
+	mu       sync.Mutex // guards everything below, and all hosts, links and sockets; never held while blocked
+	core     *realm
+	hosts    []*Host // of all realms
 	paths    map[pair]*link
 	events   eventHeap
 	sleeping time.Duration // when run wakes up next
 	inFlight int
 	closed   bool
+}
+
+// realm is an address space: the core of the network, or the inside of a NAT. Different realms
+// may use the same addresses.
+type realm struct {
+	// attached says where what is addressed to an address goes.
+	attached map[netip.Addr]func(p *packet, at time.Duration)
+	box      *NAT   // whose inside this is; nil: the core
+	seed     uint64 // 0 in the core; keeps apart what has the same address in different realms
+	// route takes a packet from the access link of something attached.
+	route func(p *packet, at time.Duration)
 }
 
 // pair is the direction of a path.
@@ -46,12 +55,36 @@ func New(seed uint64) *Network {
 		wake:     make(chan struct{}, 1),
 		stop:     make(chan struct{}),
 		done:     make(chan struct{}),
-		attached: make(map[netip.Addr]func(*packet, time.Duration)),
 		paths:    make(map[pair]*link),
 		sleeping: never,
 	}
+	n.core = newRealm(0, n.route)
 	go n.run()
 	return n
+}
+
+func newRealm(seed uint64, route func(*packet, time.Duration)) *realm {
+	return &realm{attached: make(map[netip.Addr]func(*packet, time.Duration)), seed: seed, route: route}
+}
+
+// attach puts a host or NAT at addr. A firewall hides no addresses: what is inside one is known
+// outside too, by way of the firewall.
+func (r *realm) attach(addr netip.Addr, to func(p *packet, at time.Duration)) {
+	r.attached[addr] = to
+	if r.box != nil && r.box.conf.Firewall {
+		r.box.outer.attach(addr, r.box.fromOutside)
+	}
+}
+
+func (r *realm) detach(addr netip.Addr) {
+	delete(r.attached, addr)
+	if r.box != nil && r.box.conf.Firewall {
+		r.box.outer.detach(addr)
+	}
+}
+
+func (r *realm) taken(addr netip.Addr) bool {
+	return r.attached[addr] != nil || r.box != nil && r.box.conf.Firewall && r.box.outer.taken(addr)
 }
 
 // Close closes all sockets and drops what is on its way. When it returns, no goroutine or timer
@@ -76,28 +109,56 @@ func (n *Network) Close() error {
 // Host attaches a host at addr: up is its line towards the network, down the one from it.
 // It fails with net.ErrClosed after Close.
 func (n *Network) Host(addr netip.Addr, up, down Link) (*Host, error) {
-	addr = addr.Unmap()
-	if !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
-		return nil, fmt.Errorf("simnet: %v cannot be the address of a host", addr)
-	}
-	if err := up.Validate(); err != nil {
-		return nil, fmt.Errorf("up: %w", err)
-	}
-	if err := down.Validate(); err != nil {
-		return nil, fmt.Errorf("down: %w", err)
+	addr, err := checkAttachment(addr, up, down)
+	if err != nil {
+		return nil, err
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if n.closed {
-		return nil, net.ErrClosed
+	return n.attachHost(n.core, addr, up, down)
+}
+
+// checkAttachment returns addr as it is compared.
+func checkAttachment(addr netip.Addr, up, down Link) (netip.Addr, error) {
+	addr = addr.Unmap()
+	if err := checkAddr(addr); err != nil {
+		return addr, err
 	}
-	if n.attached[addr] != nil {
-		return nil, fmt.Errorf("simnet: a host has the address %v already", addr)
+	if err := up.Validate(); err != nil {
+		return addr, fmt.Errorf("up: %w", err)
 	}
-	h := newHost(n, len(n.hosts), addr, up, down)
+	if err := down.Validate(); err != nil {
+		return addr, fmt.Errorf("down: %w", err)
+	}
+	return addr, nil
+}
+
+func checkAddr(addr netip.Addr) error {
+	if !addr.IsValid() || addr.IsUnspecified() || addr.IsMulticast() {
+		return fmt.Errorf("simnet: %v cannot be the address of a host or a NAT", addr)
+	}
+	return nil
+}
+
+func (n *Network) attachHost(r *realm, addr netip.Addr, up, down Link) (*Host, error) {
+	if err := n.vacant(r, addr); err != nil {
+		return nil, err
+	}
+	h := newHost(n, r, len(n.hosts), addr, up, down)
 	n.hosts = append(n.hosts, h)
-	n.attached[addr] = h.fromCore
+	r.attach(addr, h.fromRealm)
 	return h, nil
+}
+
+// vacant tells why nothing can be attached at addr, nil if it can.
+func (n *Network) vacant(r *realm, addr netip.Addr) error {
+	if n.closed {
+		return net.ErrClosed
+	}
+	if r.taken(addr) {
+		return fmt.Errorf("simnet: the address %v is taken", addr)
+	}
+	return nil
 }
 
 // SetPath puts a link between the hosts at a and b, beside their access links: one in each
@@ -115,6 +176,14 @@ func (n *Network) SetPath(a, b netip.Addr, l Link) {
 		}
 		n.paths[dir].set(l)
 	}
+}
+
+func (n *Network) setLink(to *link, l Link) {
+	must(l)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.runUntil(n.now())
+	to.set(l)
 }
 
 // Stats sums the counters of all hosts.
@@ -148,7 +217,7 @@ func (n *Network) route(p *packet, at time.Duration) {
 
 // lastHop takes p from the core to whatever is attached at its destination.
 func (n *Network) lastHop(p *packet, at time.Duration) {
-	if to := n.attached[p.dst.Addr()]; to != nil {
+	if to := n.core.attached[p.dst.Addr()]; to != nil {
 		to(p, at)
 		return
 	}

@@ -4,7 +4,7 @@ package simnet
 
 // Stats counts datagrams. Summed over a network at rest,
 //
-//	Sent + Duplicated = Delivered + Lost + QueueDrops + SocketDrops + Unreachable + CutOff
+//	Sent + Duplicated = Delivered + Lost + QueueDrops + SocketDrops + Unreachable + Blocked + CutOff
 //
 // Drops on an access link count for its host, drops on the path between for the sender.
 type Stats struct {
@@ -15,6 +15,7 @@ type Stats struct {
 	QueueDrops                uint64 // did not fit into the queue of a link
 	SocketDrops               uint64 // did not fit into the receive queue of a socket
 	Unreachable               uint64 // no host at the address or no socket at the port; counted for the sender
+	Blocked                   uint64 // not let through by a NAT or firewall; counted for the sender
 	CutOff                    uint64 // sent or received by a host that is down
 }
 
@@ -28,5 +29,6 @@ func (s *Stats) add(t Stats) {
 	s.QueueDrops += t.QueueDrops
 	s.SocketDrops += t.SocketDrops
 	s.Unreachable += t.Unreachable
+	s.Blocked += t.Blocked
 	s.CutOff += t.CutOff
 }

@@ -4,90 +4,83 @@ package udp
 
 import (
 	"net"
-	"net/netip"
-	"sync"
+	"unsafe"
 
-	"golang.org/x/net/ipv4"
-	"golang.org/x/net/ipv6"
 	"golang.org/x/sys/unix"
 )
 
-// packetConn is what ipv4.PacketConn and ipv6.PacketConn have in common; both message types are one.
-type packetConn interface {
-	ReadBatch(ms []ipv4.Message, flags int) (int, error)
-	WriteBatch(ms []ipv4.Message, flags int) (int, error)
-}
-
-// mmsg moves datagrams by recvmmsg and sendmmsg.
+// mmsg moves datagrams by recvmmsg and sendmmsg. The calls are made directly, on headers that are built once
+// and reused: golang.org/x/net allocates an address for every datagram.
 type mmsg struct {
-	conn packetConn
-	in   []ipv4.Message // the reader's; each owns a buffer of MaxDatagram bytes
-	out  sync.Pool      // of *outBatch: writers run at the same time
+	*reader
+	*writer
 }
 
-// outBatch is one writer's scratch space.
-type outBatch struct {
-	ms    [maxBatch]ipv4.Message
-	bufs  [maxBatch][1][]byte
-	addrs [maxBatch]net.UDPAddr
-	ips   [maxBatch][16]byte
-}
-
-func newBatcher(u *net.UDPConn) batcher {
-	m := &mmsg{out: sync.Pool{New: func() any { return new(outBatch) }}}
-	if local, err := addrPort(u.LocalAddr()); err == nil && local.Addr().Is4() {
-		m.conn = ipv4.NewPacketConn(u)
-	} else {
-		m.conn = ipv6.NewPacketConn(u)
-	}
-	m.in = make([]ipv4.Message, maxBatch)
-	space := make([]byte, maxBatch*MaxDatagram)
-	for i := range m.in {
-		m.in[i].Buffers = [][]byte{space[i*MaxDatagram : (i+1)*MaxDatagram : (i+1)*MaxDatagram]}
-	}
-	return m
-}
-
-func (m *mmsg) readBatch(ms []Message) (int, error) {
-	n, err := m.conn.ReadBatch(m.in[:min(len(ms), maxBatch)], 0)
+func newBatcher(u *net.UDPConn, cfg Config, c *counters) (batcher, error) {
+	raw, err := u.SyscallConn()
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
-	for i, in := range m.in[:n] {
-		ms[i].Buf = in.Buffers[0][:in.N]
-		ms[i].Addr = netip.AddrPort{}
-		if from, ok := in.Addr.(*net.UDPAddr); ok {
-			ms[i].Addr = unmap(from.AddrPort())
+	var is6 bool
+	var has features
+	err = raw.Control(func(fd uintptr) {
+		domain, err := unix.GetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_DOMAIN)
+		is6 = err == nil && domain == unix.AF_INET6
+		if !cfg.NoOffload {
+			has = probe(int(fd))
+		}
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &mmsg{newReader(raw, has.gro), newWriter(raw, u, c, is6, has.gso)}, nil
+}
+
+func (m *mmsg) offload() (gso, gro bool) { return m.writer.merges.Load(), m.reader.merged }
+
+// control is room for one control message, UDP_SEGMENT or UDP_GRO; the data follows the header at once, for
+// the header's size is a multiple of the alignment on every architecture.
+type control struct {
+	unix.Cmsghdr
+	data [16]byte
+}
+
+// setSegmentSize makes it ask for segmentation, and gives its length.
+func (c *control) setSegmentSize(size int) int {
+	c.Level, c.Type = unix.SOL_UDP, unix.UDP_SEGMENT
+	c.SetLen(unix.CmsgLen(2))
+	*(*uint16)(unsafe.Pointer(&c.data)) = uint16(size)
+	return unix.CmsgSpace(2)
+}
+
+// segmentSize is what the kernel says about a read datagram: 0 if it was not merged. No other control
+// messages are asked for on these sockets.
+func (c *control) segmentSize(length int) int {
+	if length < unix.CmsgLen(4) || c.Level != unix.SOL_UDP || c.Type != unix.UDP_GRO {
+		return 0
+	}
+	return int(*(*int32)(unsafe.Pointer(&c.data)))
+}
+
+// recvmmsg and sendmmsg do not wait: the sockets are non-blocking.
+func recvmmsg(fd uintptr, hs []unix.Mmsghdr) (int, unix.Errno) {
+	return repeat(unix.SYS_RECVMMSG, fd, hs)
+}
+
+func sendmmsg(fd uintptr, hs []unix.Mmsghdr) (int, unix.Errno) {
+	return repeat(unix.SYS_SENDMMSG, fd, hs)
+}
+
+func repeat(call, fd uintptr, hs []unix.Mmsghdr) (int, unix.Errno) {
+	for {
+		n, _, errno := unix.Syscall6(call, fd, uintptr(unsafe.Pointer(unsafe.SliceData(hs))), uintptr(len(hs)), 0, 0, 0)
+		if errno == 0 {
+			return int(n), 0
+		}
+		if errno != unix.EINTR {
+			return 0, errno
 		}
 	}
-	return n, nil
-}
-
-func (m *mmsg) writeBatch(ms []Message) (int, error) {
-	o := m.out.Get().(*outBatch)
-	n := min(len(ms), maxBatch)
-	for i, msg := range ms[:n] {
-		o.bufs[i][0] = msg.Buf
-		o.setAddr(i, msg.Addr)
-		o.ms[i].Buffers = o.bufs[i][:]
-		o.ms[i].Addr = &o.addrs[i]
-	}
-	sent, err := m.conn.WriteBatch(o.ms[:n], 0)
-	clear(o.bufs[:n])
-	m.out.Put(o)
-	return max(sent, 0), err
-}
-
-func (o *outBatch) setAddr(i int, to netip.AddrPort) {
-	a := &o.addrs[i]
-	a.Port, a.Zone = int(to.Port()), to.Addr().Zone()
-	if to.Addr().Is4() {
-		ip := to.Addr().As4()
-		a.IP = append(o.ips[i][:0], ip[:]...)
-		return
-	}
-	o.ips[i] = to.Addr().As16()
-	a.IP = o.ips[i][:]
 }
 
 // forceBuffers goes past the administrator's limit where the process may.

@@ -6,6 +6,6 @@ package udp
 
 import "net"
 
-func newBatcher(u *net.UDPConn) batcher { return newSingle(u) }
+func newBatcher(u *net.UDPConn, _ Config, c *counters) (batcher, error) { return newSingle(u, c), nil }
 
 func forceBuffers(*net.UDPConn) {}

@@ -3,6 +3,7 @@
 package udp
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 )
@@ -15,50 +16,67 @@ type addrPortConn interface {
 
 // single moves one datagram per call.
 type single struct {
-	conn net.PacketConn
-	fast addrPortConn // conn, where it has these methods
-	buf  [MaxDatagram]byte
+	conn     net.PacketConn
+	fast     addrPortConn // conn, where it has these methods
+	counters *counters
+	buf      [MaxDatagram]byte
 }
 
-func newSingle(conn net.PacketConn) *single {
-	s := &single{conn: conn}
+func newSingle(conn net.PacketConn, c *counters) *single {
+	s := &single{conn: conn, counters: c}
 	s.fast, _ = conn.(addrPortConn)
 	return s
 }
 
+func (*single) offload() (gso, gro bool) { return false, false }
+
 func (s *single) readBatch(ms []Message) (int, error) {
-	if len(ms) == 0 {
-		return 0, nil
-	}
-	if s.fast != nil {
-		n, from, err := s.fast.ReadFromUDPAddrPort(s.buf[:])
-		if err != nil {
-			return 0, err
-		}
-		ms[0] = Message{Buf: s.buf[:n], Addr: unmap(from)}
-		return 1, nil
-	}
-	n, from, err := s.conn.ReadFrom(s.buf[:])
+	n, from, err := s.readFrom()
 	if err != nil {
 		return 0, err
 	}
-	addr, err := addrPort(from)
-	if err != nil {
-		return 0, err
-	}
-	ms[0] = Message{Buf: s.buf[:n], Addr: addr}
+	ms[0] = Message{Buf: s.buf[:n], Addr: unmap(from)}
 	return 1, nil
 }
 
+func (s *single) readFrom() (int, netip.AddrPort, error) {
+	if s.fast != nil {
+		return s.fast.ReadFromUDPAddrPort(s.buf[:])
+	}
+	n, from, err := s.conn.ReadFrom(s.buf[:])
+	if err != nil {
+		return 0, netip.AddrPort{}, err
+	}
+	addr, err := addrPort(from)
+	return n, addr, err
+}
+
 func (s *single) writeBatch(ms []Message) (int, error) {
+	var first error
+	sent := 0
+	for i := range ms {
+		s.counters.writes.Add(1)
+		err := s.writeTo(ms[i].Buf, ms[i].Addr)
+		if err == nil {
+			sent++
+			continue
+		}
+		if first == nil {
+			first = err
+		}
+		if errors.Is(err, net.ErrClosed) {
+			break
+		}
+	}
+	return sent, first
+}
+
+func (s *single) writeTo(b []byte, to netip.AddrPort) error {
 	var err error
 	if s.fast != nil {
-		_, err = s.fast.WriteToUDPAddrPort(ms[0].Buf, ms[0].Addr)
+		_, err = s.fast.WriteToUDPAddrPort(b, to)
 	} else {
-		_, err = s.conn.WriteTo(ms[0].Buf, net.UDPAddrFromAddrPort(ms[0].Addr))
+		_, err = s.conn.WriteTo(b, net.UDPAddrFromAddrPort(to))
 	}
-	if err != nil {
-		return 0, err
-	}
-	return 1, nil
+	return err
 }

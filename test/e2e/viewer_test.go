@@ -13,7 +13,10 @@ import (
 
 // status is a line of `watch --json`, by the names that scripts rely on.
 type status struct {
-	State           string      `json:"state"`
+	State string `json:"state"`
+	NAT   struct {
+		Mapping, Filtering, Type string
+	} `json:"nat"`
 	BytesFromPeers  int64       `json:"bytes_from_peers"`
 	BytesFromEdges  int64       `json:"bytes_from_edges"`
 	BytesUploaded   int64       `json:"bytes_uploaded"`

@@ -48,7 +48,10 @@ func TestTrackerComesLate(t *testing.T) {
 		return p2plive.run("tracker", "tracker", "--listen", listen, "--udp", udp)
 	}
 	tracker := start()
-	before := v.awaitPlaying(t, time.Now(), playTime)
+	v.awaitPlaying(t, time.Now(), playTime)
+	before := v.await(t, time.Time{}, startTime, "knows that no NAT is on the way", func(s status) bool {
+		return s.NAT.Type == "open" && s.NAT.Mapping != "unknown" && s.NAT.Filtering != "unknown"
+	})
 
 	tracker.Kill()
 	killed := time.Now()

@@ -28,7 +28,8 @@ func init() { nextPort.Store(rand.Uint32N(portCount)) }
 func FreeAddr(tb testing.TB) string {
 	tb.Helper()
 	for range portCount {
-		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+int(nextPort.Add(1)%portCount)))
+		// Every other port: a tracker takes the one after its UDP port too.
+		addr := net.JoinHostPort("127.0.0.1", strconv.Itoa(firstPort+int(nextPort.Add(2)%portCount)))
 		if isFree(addr) {
 			return addr
 		}

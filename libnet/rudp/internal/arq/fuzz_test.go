@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package arq
+
+import "testing"
+
+// Segments from nowhere, between those of a live peer, may spoil the conversation but not break the Core, nor make it
+// hold more than its bounds.
+func FuzzInput(f *testing.F) {
+	a := newOwn(true)
+	a.Send(numbered(0, 1, 5000), 0)
+	a.flush(second, func(b []byte) { f.Add(append([]byte(nil), b...), uint8(3), true) })
+	ack := [HeaderLen + 6]byte{HeaderLen + 4: 0b101}
+	h := Header{Conv: 7, Cmd: CmdAck, Window: 9, Ts: 1, Sn: 3, Una: 1, Len: 6}
+	h.put(ack[:])
+	f.Add(ack[:], uint8(9), true)
+	f.Add(ack[:HeaderLen], uint8(1), false)
+	f.Fuzz(func(t *testing.T, b []byte, n uint8, extended bool) {
+		a, peer := newOwn(extended), newOwn(extended)
+		now := second
+		for i := range int(n) {
+			a.Send(numbered(0, i, 100*(i+1)), 0)
+		}
+		toPeer := func(d []byte) { peer.Input(now, d) }
+		toA := func(d []byte) { a.Input(now, d) }
+		a.flush(now, toPeer)
+		for range 3 {
+			now += 20 * ms
+			conv, ok := Check(b)
+			if _, err := a.Input(now, b); ok && conv != 7 && err == nil {
+				t.Fatal("segments of another conversation were taken")
+			}
+			a.flush(now, toPeer)
+			peer.flush(now, toA)
+			for {
+				msg, ok := a.recv()
+				if !ok {
+					break
+				}
+				if len(msg) > testMessage {
+					t.Fatalf("a message of %d bytes", len(msg))
+				}
+			}
+			if a.in.held > testWindow || a.in.early > testWindow || len(a.in.ring) > 2*testWindow || len(a.in.acks) > maxAcks {
+				t.Fatalf("%+v", a.in)
+			}
+			if a.in.held < 0 || a.sacked < 0 || a.flight.n < 0 || a.lost.n < 0 || a.segments < 0 || a.queued < 0 {
+				t.Fatal("a count is negative")
+			}
+			if int(a.win.nxt-a.win.una) < a.flight.n+a.lost.n+a.sacked {
+				t.Fatal("segments are counted twice")
+			}
+		}
+		a.Release()
+	})
+}
