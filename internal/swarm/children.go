@@ -196,9 +196,10 @@ func (m *Machine) onUnsubscribe(n *neighbour, msg *wire.Unsubscribe) {
 	if c == nil {
 		return // it was sent away in the meantime
 	}
-	if msg.From == 0 || tr.track.begun && !tr.track.empty() && msg.From <= tr.track.newest() {
+	if msg.From == 0 {
 		tr.removeChild(n)
 	} else {
+		// What is older may still be on its way to us.
 		c.leaving, c.until, c.left = true, msg.From, m.now
 	}
 	m.nextAssign = m.now

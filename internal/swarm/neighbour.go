@@ -193,6 +193,9 @@ func (m *Machine) remove(n *neighbour) {
 		if tr.offer == n {
 			tr.offer = nil
 		}
+		if tr.former == n {
+			tr.former = nil
+		}
 		tr.removeChild(n)
 		if tr.parent == n {
 			m.detach(tr)

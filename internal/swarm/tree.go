@@ -17,6 +17,7 @@ type tree struct {
 	index int
 
 	parent    *neighbour
+	former    *neighbour // the parent before, which still pushes what is older than from
 	temporary bool
 	path      []wire.PathID // from the source down to the parent; empty if not rooted
 	since     time.Duration // when the parent was taken
@@ -242,17 +243,27 @@ func (m *Machine) subscribe(tr *tree, n *neighbour) {
 		}
 	}
 	tr.pending, tr.pendingFrom = n, from
+	if tr.former == n {
+		tr.former = nil
+	}
 	tr.pendingUntil = m.now + 2*n.rtt + subscribeTimeout
 	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from})
 }
 
 func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
 	tr := m.tree(msg.Tree)
-	if tr == nil || tr.pending != n && tr.parent != n {
+	switch {
+	case tr == nil:
 		m.stats.Nonsense++
-		if tr != nil {
-			m.send(n, &wire.Unsubscribe{Epoch: m.epoch.Tag(), Tree: msg.Tree})
-		}
+		return
+	case tr.pending == n, tr.parent == n:
+	case tr.former == n:
+		// It has crossed our good-bye. A second one would end at once what
+		// the first has left to be pushed.
+		return
+	default:
+		m.stats.Nonsense++
+		m.send(n, &wire.Unsubscribe{Epoch: m.epoch.Tag(), Tree: msg.Tree})
 		return
 	}
 	m.introduced(msg.Others, true)
@@ -281,6 +292,7 @@ func (m *Machine) adopt(tr *tree, n *neighbour) {
 	if old := tr.parent; old != nil && old != n {
 		m.send(old, &wire.Unsubscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: tr.pendingFrom})
 		m.stats.Moves++
+		tr.former = old
 	}
 	tr.parent, tr.pending = n, nil
 	tr.since, tr.from = m.now, tr.pendingFrom

@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plive/internal/live"
 	"p2plive/internal/wire"
 )
 
@@ -30,7 +31,8 @@ type world struct {
 
 	latency func(a, b *simPeer) time.Duration
 	mates   func(a, b *simPeer) bool // the tracker names those first
-	loss    float64                  // of pieces
+	trace   func(*simPeer, Event, []Command)
+	loss    float64 // of pieces
 	idle    time.Duration
 	video   videoShape
 
@@ -79,14 +81,23 @@ type simPeer struct {
 	free  time.Duration
 	born  time.Duration
 
-	sent      map[wire.PeerID]map[wire.PieceID]bool // by push
-	delivered map[wire.TrackID][]wire.Seq
-	missed    int
-	first     time.Duration // first delivery of video
-	firstKey  wire.Seq
-	lags      []time.Duration
-	dups      uint64
-	got       uint64
+	arrived    map[channelKey]time.Duration
+	sent       map[wire.PeerID]map[wire.PieceID]bool // by push
+	delivered  map[wire.TrackID][]wire.Seq
+	missed     int
+	first      time.Duration // first delivery of video
+	firstKey   wire.Seq
+	lags       []time.Duration
+	dups       uint64
+	got        uint64
+	player     live.Playhead
+	stallTimes []time.Duration
+}
+
+// channelKey names a channel of the session with a peer.
+type channelKey struct {
+	peer    wire.PeerID
+	channel int
 }
 
 type simEvent struct {
@@ -177,7 +188,7 @@ func (w *world) add(role wire.Role, change func(*Config)) *simPeer {
 	binary.BigEndian.PutUint64(id[:], w.rng.Uint64())
 	id[31] = byte(role)
 	p := &simPeer{
-		w: w, links: map[wire.PeerID]bool{}, store: map[wire.PieceID]int{},
+		w: w, arrived: map[channelKey]time.Duration{}, links: map[wire.PeerID]bool{}, store: map[wire.PieceID]int{},
 		sent: map[wire.PeerID]map[wire.PieceID]bool{}, delivered: map[wire.TrackID][]wire.Seq{},
 		info: wire.PeerInfo{ID: id, Role: role, Addrs: []netip.AddrPort{
 			netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, byte(len(w.peers) >> 8), byte(len(w.peers))}), 7100)}},
@@ -318,7 +329,11 @@ func (p *simPeer) handle(ev Event) {
 	if !p.alive || p.mute {
 		return
 	}
-	for _, c := range p.m.Handle(p.w.now, ev) {
+	cmds := p.m.Handle(p.w.now, ev)
+	if p.w.trace != nil {
+		p.w.trace(p, ev, cmds)
+	}
+	for _, c := range cmds {
 		fmt.Fprintf(p.w.log, "%d %x %T", p.w.now, p.info.ID[:4], c)
 		p.do(c)
 	}
@@ -345,7 +360,7 @@ func (p *simPeer) do(c Command) {
 				w.t.Errorf("%T does not parse: %v", c.Msg, err)
 				return
 			}
-			w.arrive(p, o, w.now+w.latency(p, o), func() { o.handle(Received{Peer: p.info.ID, Msg: msg}) })
+			w.arrive(p, o, p.inOrder(o, 0, w.now+w.latency(p, o)), func() { o.handle(Received{Peer: p.info.ID, Msg: msg}) })
 		}
 	case SendPiece:
 		if o := p.peer(c.Peer, c); o != nil {
@@ -424,7 +439,16 @@ func (p *simPeer) sendPiece(o *simPeer, c SendPiece) {
 		Epoch: w.epoch, Track: c.ID.Track, Key: from.key, Seq: c.ID.Seq, Index: c.ID.Index, Count: from.count,
 		Base: from.base, Duration: from.duration, Wall: from.wall,
 	}
-	w.arrive(p, o, begin+w.latency(p, o), func() { o.pieceIn(p, h, size, c.Via) })
+	channel := int(c.ID.Track)*3 + int(c.Via)
+	w.arrive(p, o, p.inOrder(o, channel, begin+w.latency(p, o)), func() { o.pieceIn(p, h, size, c.Via) })
+}
+
+// inOrder returns when something sent on a channel of a session arrives: not
+// before what was sent there earlier, though the delays vary.
+func (p *simPeer) inOrder(o *simPeer, channel int, at time.Duration) time.Duration {
+	key := channelKey{o.info.ID, channel}
+	p.arrived[key] = max(p.arrived[key], at)
+	return p.arrived[key]
 }
 
 func (o *simPeer) pieceIn(p *simPeer, h wire.PieceHeader, size int, via wire.Via) {
@@ -480,6 +504,14 @@ func (p *simPeer) deliver(c Deliver) {
 		p.first, p.firstKey = w.now-p.born, c.Seq
 		if int(c.Seq)%w.video.keyEvery != 0 {
 			w.t.Errorf("%v: play starts at fragment %d, not a key frame", w.now, c.Seq)
+		}
+	}
+	if c.Track == 1 {
+		start := time.Duration(c.Seq) * w.video.interval
+		before, _ := p.player.Stalls()
+		p.player.Delivered(w.now-p.born, start, start+w.video.interval)
+		if after, _ := p.player.Stalls(); after > before {
+			p.stallTimes = append(p.stallTimes, w.now-p.born)
 		}
 	}
 	if made := time.Duration(c.Seq) * w.video.interval; c.Track == 1 && w.now >= w.countFrom && w.now-p.born > 3*time.Second {
