@@ -286,7 +286,10 @@ func (m *Machine) keepChildren() {
 			return c.leaving && (past || m.now-c.left > time.Second)
 		})
 		for _, c := range tr.children {
-			c.silent = m.suspect(c.peer)
+			was := c.silent
+			if c.silent = m.suspect(c.peer); was && !c.silent {
+				m.catchUp(tr, c)
+			}
 		}
 		if !m.serving() {
 			m.shed(tr)

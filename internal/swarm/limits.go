@@ -233,4 +233,9 @@ const (
 	idleTick = 50 * time.Millisecond
 	// keepEvery is how often the number of neighbours is looked at.
 	keepEvery = 100 * time.Millisecond
+	// heldUpMin is by how much a tick must be late for the peer's own machine
+	// to be the cause of what did not come; timers are a few milliseconds late.
+	heldUpMin = 30 * time.Millisecond
+	// heldUpMax is after what the machine has slept, and all is gone.
+	heldUpMax = 5 * time.Second
 )

@@ -69,6 +69,7 @@ func New(cfg Config) *Machine {
 func (m *Machine) Handle(now time.Duration, ev Event) []Command {
 	m.now = max(now, m.now)
 	m.out = nil
+	m.heldUp()
 	m.event(ev)
 	if m.now >= m.nextWork {
 		m.work()

@@ -35,3 +35,36 @@ func TestNoStallWhileTreesForm(t *testing.T) {
 		}
 	}
 }
+
+// TestHeldUp stops the machine that all peers run on. Nobody takes the others
+// for dead or late because of it: no parent is left, and hardly a piece comes twice.
+func TestHeldUp(t *testing.T) {
+	t.Parallel()
+	for _, d := range []time.Duration{200 * time.Millisecond, 450 * time.Millisecond, 1200 * time.Millisecond} {
+		w, _, _ := settled(t, 70, 12, nil)
+		before := w.moves()
+		for range 5 {
+			w.holdUp(d)
+			w.run(w.now + 2*time.Second)
+		}
+		w.report()
+		w.complete()
+		if n := w.missed(); n != 0 {
+			t.Errorf("pauses of %v: %d fragments missed", d, n)
+		}
+		if n := w.moves() - before; n != 0 {
+			t.Errorf("pauses of %v: %d changes of a parent", d, n)
+		}
+		if dups := w.duplicates(); dups > 0.001 {
+			t.Errorf("pauses of %v: duplicates %.4f", d, dups)
+		}
+	}
+}
+
+// moves returns how often a viewer has changed a parent.
+func (w *world) moves() (n uint64) {
+	for _, p := range w.viewers() {
+		n += p.m.Stats().Moves
+	}
+	return n
+}

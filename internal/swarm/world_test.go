@@ -103,6 +103,7 @@ type channelKey struct {
 type simEvent struct {
 	at    time.Duration
 	order uint64
+	tick  bool
 	do    func()
 }
 
@@ -170,16 +171,29 @@ func (w *world) cycle(tree wire.Tree) bool {
 
 func (w *world) at(at time.Duration, do func()) {
 	w.order++
-	heap.Push(&w.queue, simEvent{max(at, w.now), w.order, do})
+	heap.Push(&w.queue, simEvent{max(at, w.now), w.order, false, do})
 }
 
 func (w *world) run(until time.Duration) {
 	for len(w.queue) > 0 && w.queue[0].at <= until {
 		e := heap.Pop(&w.queue).(simEvent)
-		w.now = e.at
+		w.now = max(w.now, e.at)
 		e.do()
 	}
 	w.now = until
+}
+
+// holdUp holds everybody up for a while, as a machine does that has too much to
+// do: what was due meanwhile happens at its end, timers first.
+func (w *world) holdUp(d time.Duration) {
+	w.run(w.now)
+	w.now += d
+	for i := range w.queue {
+		if e := &w.queue[i]; e.tick && e.at < w.now {
+			e.at = 0
+		}
+	}
+	heap.Init(&w.queue)
 }
 
 // add makes a peer, not yet started.
@@ -388,11 +402,12 @@ func (p *simPeer) do(c Command) {
 	case Wake:
 		p.wake++
 		generation := p.wake
-		w.at(c.At, func() {
+		w.order++
+		heap.Push(&w.queue, simEvent{max(c.At, w.now), w.order, true, func() {
 			if p.wake == generation {
 				p.handle(Tick{})
 			}
-		})
+		}})
 	}
 }
 
