@@ -71,6 +71,8 @@ type Conn struct {
 	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
 	stats     ConnStats
+	ackAt     time.Time // when an acknowledgement that waits leaves at the latest; zero: none waits
+	ackFrom   uint64    // datagrams that had come when it began to wait
 
 	observation observation
 }

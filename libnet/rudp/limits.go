@@ -78,6 +78,12 @@ const (
 	// bucket.
 	maxSources = 4096
 
+	// maxUnacked datagrams in the midst of a message are acknowledged together, if they come within 1/ackShare of
+	// the round trip and within maxAckDelay: half of what a sender waits beyond the round trip before it probes.
+	maxUnacked  = 8
+	ackShare    = 8
+	maxAckDelay = 5 * time.Millisecond
+
 	// closeRepeats and closeInterval: the close datagram is sent at once and again, so that losing one or
 	// two leaves no peer waiting for its idle timeout. The closed session answers late datagrams with it
 	// for that time, then it is forgotten.

@@ -21,6 +21,7 @@ type receiver struct {
 
 	acks      []ack // that wait, towards a peer without bitmaps; else only the last one
 	tell      bool  // the window must be told
+	hurry     bool  // an acknowledgement that waits must not wait for others
 	announced int   // segments that we told the peer we have room for
 }
 
@@ -44,6 +45,10 @@ func (c *Core) takeData(now Time, h Header, body []byte) {
 		return // beyond what it was told to send
 	}
 	c.noteAck(now, h)
+	// What is out of order tells of a loss, and after the end of a message the peer may have nothing more to send.
+	if ahead != 0 || h.Frg == 0 || r.early > 0 {
+		r.hurry = true
+	}
 	if ahead < 0 {
 		c.stats.Duplicates++
 		return
@@ -185,6 +190,10 @@ func (c *Core) Recv() (data []byte, skipped int, ok bool) {
 // Telling tells whether AppendControl has something to write.
 func (c *Core) Telling() bool { return len(c.in.acks) > 0 || c.in.tell || c.ask }
 
+// Hurried tells whether that must not wait. Otherwise it is an acknowledgement in the midst of a message, and a later
+// one tells the same.
+func (c *Core) Hurried() bool { return len(c.in.acks) > 0 && c.in.hurry || c.in.tell || c.ask }
+
 // AppendControl appends acknowledgements and what there is to tell or ask of windows to b, as much as room bytes
 // take; the rest waits. HeaderLen and 132 bytes of room are always enough for some of it.
 func (c *Core) AppendControl(b []byte, room int) []byte {
@@ -192,6 +201,7 @@ func (c *Core) AppendControl(b []byte, room int) []byte {
 	end := len(b) + room
 	if len(r.acks) > 0 {
 		b = c.appendAcks(b, end)
+		r.hurry = len(r.acks) > 0
 	}
 	if (r.tell || c.ask) && len(b)+HeaderLen <= end {
 		cmd := uint8(CmdTell)
