@@ -243,6 +243,13 @@ func (m *Machine) load() int64 {
 	return load
 }
 
+// leaf reports whether the peer shares nothing, because it is told so or
+// because its uplink carries nobody: then all of that is needed to say what it
+// misses and what has come.
+func (m *Machine) leaf() bool {
+	return m.cfg.Leaf || m.cfg.Role == wire.RoleViewer && len(m.trees) > 0 && m.slots() == 0
+}
+
 // slots returns how many children in all trees the peer can carry.
 func (m *Machine) slots() int {
 	if m.cfg.Leaf {

@@ -187,12 +187,21 @@ func (m *Machine) dialOne() bool {
 		return false
 	}
 	k := able[m.rng.IntN(len(able))]
-	if k.urgent && k.info.Role == wire.RoleViewer && have[wire.RoleViewer] >= searchViewers && !m.prune() {
+	if k.urgent && k.info.Role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
 		return false
 	}
 	k.dialing, k.until = true, m.now+dialTimeout
 	m.emit(Dial{Peer: k.info})
 	return true
+}
+
+// searched returns how many neighbours a viewer may have that still looks for a
+// parent.
+func (m *Machine) searched() int {
+	if m.leaf() {
+		return maxLeafNeighbours
+	}
+	return searchViewers
 }
 
 // needs reports whether a neighbour like k is missing.
@@ -202,7 +211,7 @@ func (m *Machine) needs(k *known, have *[wire.RoleViewer + 1]int) bool {
 	case m.cfg.Role != wire.RoleViewer:
 		return have[role] < targetServers
 	case role == wire.RoleViewer && k.urgent:
-		return have[role] < searchViewers || m.now >= m.nextPrune
+		return have[role] < m.searched() || m.now >= m.nextPrune
 	case role == wire.RoleViewer:
 		return have[role] < targetViewers
 	case role == wire.RoleSource:

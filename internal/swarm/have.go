@@ -56,9 +56,10 @@ func (m *Machine) tellAll(n *neighbour) {
 }
 
 // tellHave sends a have-map, even an empty one: it shows that the peer is
-// alive. Edges get none from viewers: they do not ask viewers for anything.
+// alive. Edges get none from viewers: they do not ask viewers for anything. A
+// leaf sends none: nobody asks it.
 func (m *Machine) tellHave(n *neighbour) {
-	if m.cfg.Leaf || n.serves() && !m.serving() {
+	if m.leaf() || n.serves() && !m.serving() {
 		return
 	}
 	msg := &wire.Have{Epoch: m.epoch.Tag()}

@@ -216,6 +216,9 @@ func (m *Machine) maxNeighbours() int {
 	case wire.RoleSource:
 		return maxSourceNeighbours
 	}
+	if m.leaf() {
+		return maxLeafNeighbours
+	}
 	return maxViewerNeighbours
 }
 

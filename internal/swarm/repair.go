@@ -314,7 +314,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 		}
 		m.backfill(t, id.Seq)
 		f := t.frag(id.Seq)
-		if m.cfg.Leaf || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
+		if m.leaf() || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
 			continue
 		}

@@ -45,10 +45,7 @@ func (c *Core) takeData(now Time, h Header, body []byte) {
 		return // beyond what it was told to send
 	}
 	c.noteAck(now, h)
-	// What is out of order tells of a loss, and after the end of a message the peer may have nothing more to send.
-	if ahead != 0 || h.Frg == 0 || r.early > 0 {
-		r.hurry = true
-	}
+	r.hurry = r.hurry || c.hurries(h)
 	if ahead < 0 {
 		c.stats.Duplicates++
 		return
@@ -84,6 +81,21 @@ func (c *Core) noteAck(now Time, h Header) {
 	case len(r.acks) < maxAcks:
 		r.acks = append(r.acks, a)
 	}
+}
+
+// hurries tells whether a segment must be acknowledged at once: it shows or fills a gap, came twice, or ends a message,
+// after which the peer may have nothing more to send.
+func (c *Core) hurries(h Header) bool {
+	r := &c.in
+	switch {
+	case h.Frg == 0, before(h.Sn, r.next):
+		return true
+	case h.Sn == r.next:
+		return r.early > 0
+	case r.early == 0:
+		return true
+	}
+	return h.Sn != r.top // r.top goes on where the last one has shown a gap
 }
 
 // keep holds a segment that came before its turn.
