@@ -14,6 +14,7 @@ import (
 
 	"github.com/alecthomas/kong"
 
+	"p2plive/internal/demo/vnet"
 	"p2plive/internal/swarm/sim"
 )
 
@@ -72,7 +73,10 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Writers(stdout, stderr),
-		kong.Vars{"scenarios": strings.Join(sim.Names(), ", ")},
+		kong.Vars{
+			"scenarios": strings.Join(sim.Names(), ", "),
+			"simnets":   strings.Join(vnet.Names(), " or "),
+		},
 		kong.Exit(func(int) { helped = true }), // after --help; parsing goes on
 	)
 	if err != nil {

@@ -3,6 +3,8 @@
 package demo
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"p2plive/internal/live"
@@ -64,6 +66,24 @@ func (d *Demo) Result() Result {
 	}
 	r.RSSBytes = now.rss
 	return r
+}
+
+// Table returns the result for people.
+func (r *Result) Table() string {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-22s "+format+"\n", append([]any{name}, args...)...)
+	}
+	row("viewers", "%d", r.Viewers)
+	row("offload", "%.3f of at most %.3f", r.Offload, r.OffloadMax)
+	row("latency", "%d ms p50, %d ms p95, %d ms p99", r.LatencyMS.P50, r.LatencyMS.P95, r.LatencyMS.P99)
+	row("fragments", "%d played, %d missed", r.FragmentsPlayed, r.FragmentsMissed)
+	row("stalls", "%d", r.Stalls)
+	row("duplicates", "%d of %d pieces", r.Duplicates, r.Pieces)
+	row("control", "%.2f%% of the media", 100*r.ControlShare)
+	row("CPU", "%.2f s for each viewer and minute", r.CPUSecondsPerViewerMinute)
+	row("memory", "%.0f MB, %.1f MB for each viewer", float64(r.RSSBytes)/1e6, float64(r.RSSBytes)/1e6/float64(r.Viewers))
+	return b.String()
 }
 
 func share(part, whole uint64) float64 {

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 
+	"p2plive/internal/sockets"
 	"p2plive/libnet/nat"
 )
 
@@ -60,5 +61,5 @@ func (h *Host) openSocket() (net.PacketConn, error) {
 	if local := h.LocalAddr().Addr(); !local.IsUnspecified() {
 		ip = local.String()
 	}
-	return net.ListenPacket("udp", net.JoinHostPort(ip, "0"))
+	return sockets.Or(h.cfg.Network).ListenPacket(net.JoinHostPort(ip, "0"))
 }

@@ -24,6 +24,8 @@ type session struct {
 	reason string // one sentence: why the path is not better
 
 	mediaIn, mediaOut uint64 // bytes of payload
+
+	wireSeen, mediaSeen uint64 // sent, when the uplink was looked at last
 }
 
 // accepted is a session that the peer opened.

@@ -35,12 +35,16 @@ type Machine struct {
 	backlogAsked  int           // pieces of the backlog asked for and not yet come
 	nextWork      time.Duration
 	nextKeep      time.Duration
+	nextTell      time.Duration
+	nextShed      time.Duration
+	nextPrune     time.Duration
 	nextAssign    time.Duration
 	nextRebalance time.Duration
 	nextWant      time.Duration
 	nextExchange  time.Duration
 	edgesFrom     time.Duration // an edge is not burdened before
 	wakeAt        time.Duration // what the runner was asked for last
+	missing       bool          // something that is wanted has not come
 	asleep        bool          // the runner was asked for nothing, or has come
 
 	out   []Command
@@ -65,6 +69,7 @@ func New(cfg Config) *Machine {
 func (m *Machine) Handle(now time.Duration, ev Event) []Command {
 	m.now = max(now, m.now)
 	m.out = nil
+	m.heldUp()
 	m.event(ev)
 	if m.now >= m.nextWork {
 		m.work()
@@ -110,12 +115,12 @@ func (m *Machine) event(ev Event) {
 
 // work does what is due. Its phases go from the most urgent to the least.
 func (m *Machine) work() {
-	missing := false
+	m.missing = false
 	if m.live {
 		for _, t := range m.tracks {
 			m.trim(t)
 		}
-		missing = m.repair()
+		m.missing = m.repair()
 		m.keepParents()
 		m.keepChildren()
 		for _, t := range m.tracks {
@@ -128,7 +133,7 @@ func (m *Machine) work() {
 		m.keepNeighbours()
 	}
 	m.nextWork = m.now + idleTick
-	if missing {
+	if m.missing {
 		m.nextWork = m.now + busyTick
 	}
 }

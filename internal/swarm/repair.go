@@ -314,7 +314,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 		}
 		m.backfill(t, id.Seq)
 		f := t.frag(id.Seq)
-		if m.cfg.Leaf || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
+		if m.leaf() || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
 			continue
 		}
@@ -339,12 +339,9 @@ func (m *Machine) backfill(t *track, seq wire.Seq) {
 // answer sends a piece, also one that was sent before: it may have been
 // dropped on its way. It does not do so without end.
 func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
-	set, _ := n.tracks[t.index].have.get(id.Seq)
-	if set == nil || !set.has(id.Index) {
-		if n.mark(t, id.Seq, id.Index) {
-			m.emitPiece(n, id, via)
-			return
-		}
+	if n.mark(t, id.Seq, id.Index) {
+		m.emitPiece(n, id, via)
+		return
 	}
 	if n.again[id] >= maxAgain {
 		m.stats.Nonsense++
@@ -360,7 +357,11 @@ func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) 
 // emitPiece sends a piece, and keeps count of how full that makes the uplink.
 func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	m.stats.PiecesSent++
-	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+	expires := m.now + m.cfg.PlayDelay
+	if via == wire.Push {
+		expires = min(expires, m.now+maxPatience) // by then it has been asked of others
+	}
+	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
 	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
 		bits := int64(f.size+wire.PieceOverhead) * 8
 		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/m.uplink)

@@ -19,6 +19,7 @@ import (
 	"p2plive/internal/media/play"
 	"p2plive/internal/peer"
 	"p2plive/internal/signal"
+	"p2plive/internal/sockets"
 	"p2plive/internal/swarm"
 	"p2plive/internal/webui"
 	"p2plive/internal/wire"
@@ -34,10 +35,11 @@ const natInterval = time.Minute
 
 // Config of a viewer.
 type Config struct {
-	Link        string // "http://tracker/s/NAME-or-ID"
-	HTTP        string // address of the local page; empty: none
-	UDP         string // address of the sessions' socket, default ":0"
-	UploadLimit int64  // bits a second given to other viewers; 0: no limit
+	Link        string          // "http://tracker/s/NAME-or-ID"
+	HTTP        string          // address of the local page; empty: none
+	UDP         string          // address of the sessions' socket, default ":0"
+	UploadLimit int64           // bits a second given to other viewers; 0: no limit
+	Network     sockets.Network // default: this machine's
 	Logger      *slog.Logger
 }
 
@@ -81,17 +83,17 @@ func New(cfg Config) (*Viewer, error) {
 		return nil, err
 	}
 	if v.client, err = signal.NewClient(signal.Config{
-		URL: tracker, Identity: identity, Announce: v.announce, Logger: v.log,
+		URL: tracker, Identity: identity, Announce: v.announce, Network: cfg.Network, Logger: v.log,
 	}); err != nil {
 		return nil, err
 	}
 	if cfg.HTTP != "" {
-		if v.page, err = net.Listen("tcp", cfg.HTTP); err != nil {
+		if v.page, err = sockets.Or(cfg.Network).Listen(cfg.HTTP); err != nil {
 			return nil, fmt.Errorf("page: %w", err)
 		}
 	}
 	v.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Logger: v.log,
+		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Network: cfg.Network, Logger: v.log,
 	})
 	if err != nil {
 		if v.page != nil {

@@ -73,7 +73,9 @@ type Conn struct {
 	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
 	stats     ConnStats
-	touched   bool // in the list of a read loop, which will call endBatch
+	touched   bool      // in the list of a read loop, which will call endBatch
+	ackAt     time.Time // when an acknowledgement that waits leaves at the latest; zero: none waits
+	ackFrom   uint64    // datagrams that had come when it began to wait
 
 	observation observation
 }
