@@ -56,9 +56,7 @@ func (w *linkWorld) close() {
 
 func (w *linkWorld) line(up, down simnet.Link) (*Endpoint, *simnet.Host) {
 	h, pc := w.host(up, down)
-	// What waits behind a lost segment needs room: the default of 512 KiB holds the fastest of these paths to
-	// 28 Mbit/s at 1% loss.
-	e := start(w.t, pc, func(c *Config) { c.SendQueue, c.RecvQueue = 2<<20, 2<<20 })
+	e := start(w.t, pc, nil)
 	w.all = append(w.all, e)
 	return e, h
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plive/libnet/rudp/internal/arq"
 	"p2plive/libnet/rudp/internal/cc"
 )
 
@@ -64,9 +65,13 @@ func FuzzSession(f *testing.F) {
 	f.Add(appendPing(frames, framePing, 1), appendPing(nil, frameChallenge, 2))
 	f.Add(appendClose(appendPing(nil, framePong, 1), 1, "why"), frames)
 	f.Add(appendPing(nil, frameResponse, 9), []byte{framePadding})
+	parity := bytes.Clone(segments)
+	parity[4], parity[5] = arq.CmdParity, 2
+	f.Add(segmentsFrame(parity), frames)
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		now := time.Now()
 		e, c := still(t, id, now)
+		c.protection = mostRedundancy
 		for i := range ChannelID(3) {
 			if err := c.Channel(6 + i).TrySend(make([]byte, 3000)); err != nil {
 				t.Fatal(err)

@@ -129,12 +129,37 @@ const (
 	maxChannels = 64
 	// defaultSendQueue: one second at 4 Mbit/s. A live stream gains nothing from queueing longer.
 	defaultSendQueue = 512 << 10
-	// defaultRecvQueue also bounds one channel's rate: 512 KiB in flight carry 80 Mbit/s at 50 ms.
-	defaultRecvQueue = 512 << 10
+	// defaultRecvQueue also bounds one channel's rate: what comes behind a loss waits in it for the repetition. Three
+	// round trips of 50 ms at 50 Mbit/s, for the one under way and two in which the same segment is lost again.
+	defaultRecvQueue = 1 << 20
 	// minQueue: a message must fit while another one is still being read or acknowledged.
 	minQueue = 2 * MaxMessage
 	// maxRecvQueue: the window field of a KCP segment has 16 bits.
 	maxRecvQueue = 8 << 20
+)
+
+// Redundancy: parity segments, where a repetition would come too late.
+const (
+	// lossMemory is over how many datagrams the loss is taken, once there have been as many; lossPrior datagrams that
+	// were not lost are put before them, so that one early loss does not look like many.
+	lossMemory = 1024
+	lossPrior  = 32
+	// redundancyLoss: from one loss in 400 on, every 50th message of 8 KiB waits for a repetition.
+	redundancyLoss = 0.0025
+	// redundancyRTT: what a repetition costs below that, nobody sees.
+	redundancyRTT = 10 * time.Millisecond
+	// redundancyQueue: with that much delay the losses may be those of a full queue, which more bytes make worse.
+	redundancyQueue = 10 * time.Millisecond
+	// lightRedundancy, repetitions included, is a parity segment for each message of 8 KiB, and a second one for every
+	// eighth: as long as losses are light, nearly all come in time. Beyond lightLoss no such share would do that;
+	// leastRedundancy holds all that is sent below 1.2 times the messages' bytes. Above heavyLoss, each further loss is
+	// worth redundancySlope times its bytes, up to mostRedundancy.
+	lightLoss       = 0.02
+	lightRedundancy = 0.16
+	leastRedundancy = 0.139
+	heavyLoss       = 0.06
+	redundancySlope = 4
+	mostRedundancy  = 0.4
 )
 
 // The pump.

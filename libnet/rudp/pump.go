@@ -100,6 +100,7 @@ func (c *Conn) hear(f arq.Feedback) {
 	c.heard.Acked += f.Acked
 	c.heard.Lost += f.Lost
 	c.heard.Spurious += f.Spurious
+	c.heard.Recovered += f.Recovered
 	c.heard.Timeout = c.heard.Timeout || f.Timeout
 	if f.RTT > 0 {
 		c.heard.RTT, c.heard.OneWay, c.heard.HasOneWay = f.RTT, f.OneWay, f.HasOneWay
@@ -119,8 +120,14 @@ func (c *Conn) judge(now time.Time) {
 	if h.Lost > 0 {
 		c.congest.OnLost(at, h.Lost)
 	}
+	if h.Recovered > 0 {
+		c.congest.OnRecovered(at, h.Recovered)
+	}
 	if h.Spurious > 0 {
 		c.congest.OnSpurious(at, h.Spurious)
+	}
+	if h.Acked > 0 || h.Lost > 0 {
+		c.account(h)
 	}
 	if c.ep.observed() {
 		if h.Lost > 0 || h.Spurious > 0 {

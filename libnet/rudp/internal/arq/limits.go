@@ -23,6 +23,18 @@ const (
 	maxAcks = 1024
 	// maxCopies bounds the retransmissions that wait to be sent a second time.
 	maxCopies = 32
+	// maxCovered bounds what a parity segment covers: four messages of 8 KiB, and 30 us to make or use it. The
+	// newest historyLen segments are kept for it where a peer sends them (80 KB), which allows for as many that come
+	// late; maxQuiet segments after the last one they are given up.
+	maxCovered = 32
+	historyLen = 64
+	maxQuiet   = 512
+	// maxEquations bounds the parity segments that wait for others, or for what they cover: with more losses than
+	// that, repetitions are needed anyway.
+	maxEquations = 8
+	// maxCredit bounds how many parity segments may follow one another after a pause, and how long repetitions of
+	// a burst of losses keep others from being sent.
+	maxCredit = 4
 	// maxGap keeps the count of skipped messages from growing without end.
 	maxGap = 1 << 30
 	// smallRing is the first size of the rings, and what Trim leaves alone.
