@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"p2plive/internal/wire"
 	"p2plive/libnet/nat"
@@ -38,6 +37,8 @@ type HostConfig struct {
 	// OpenSocket opens a further socket of the same machine on any port, for
 	// tests of NAT behaviour; default: one at the address of Conn.
 	OpenSocket func() (net.PacketConn, error)
+	// DialTunnel opens a tunnel to an edge where UDP is blocked; default: over a WebSocket.
+	DialTunnel DialTunnel
 	Logger     *slog.Logger // default slog.Default()
 }
 
@@ -47,6 +48,7 @@ type Host struct {
 	log      *slog.Logger
 	endpoint *rudp.Endpoint
 	stun     *nat.Client
+	tunnels  *tunnels
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -77,9 +79,13 @@ func NewHost(cfg HostConfig) (*Host, error) {
 		log:      cfg.Logger,
 		greeting: make(chan struct{}, maxGreeting),
 		swarms:   make(map[wire.StreamID]*Swarm),
+		tunnels:  newTunnels(),
 	}
 	if h.log == nil {
 		h.log = slog.Default()
+	}
+	if h.cfg.DialTunnel == nil {
+		h.cfg.DialTunnel = dialTunnel
 	}
 	// STUN answers may arrive before Listen has returned.
 	ready := make(chan struct{})
@@ -219,53 +225,6 @@ func (h *Host) dial(ctx context.Context, s *Swarm, info wire.PeerInfo) (*session
 		return nil, fmt.Errorf("greet %s: %w", info.ID.Short(), err)
 	}
 	return dialed(s, conn, info), nil
-}
-
-// race dials all addresses of a peer, a little apart, and keeps the session
-// that is up first.
-func (h *Host) race(ctx context.Context, info wire.PeerInfo) (*rudp.Conn, error) {
-	if len(info.Addrs) == 0 {
-		return nil, errors.New("no address")
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	type result struct {
-		conn *rudp.Conn
-		err  error
-	}
-	results := make(chan result)
-	for i, addr := range info.Addrs {
-		go func() {
-			select {
-			case <-time.After(time.Duration(i) * dialStagger):
-			case <-ctx.Done():
-				results <- result{err: context.Cause(ctx)}
-				return
-			}
-			conn, err := h.endpoint.Dial(ctx, addr, rudp.PeerID(info.ID))
-			results <- result{conn, err}
-		}()
-	}
-	var won *rudp.Conn
-	var failed error
-	for range info.Addrs {
-		r := <-results
-		switch {
-		case r.err != nil:
-			if failed == nil {
-				failed = r.err
-			}
-		case won == nil:
-			won = r.conn
-			cancel() // the others end at once
-		default:
-			r.conn.Close("a session is open already")
-		}
-	}
-	if won == nil {
-		return nil, failed
-	}
-	return won, nil
 }
 
 func sendHello(conn *rudp.Conn, hello *wire.Hello) error {

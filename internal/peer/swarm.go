@@ -38,6 +38,8 @@ type SwarmConfig struct {
 	Output  Output
 	Signer  *live.Signer // the source's, nil for all others
 	Ticket  []byte       // shown to peers; SetTicket renews it
+	// EdgeOnly: no other viewer may learn of this one.
+	EdgeOnly bool
 
 	// WantPeers asks the tracker for n more peers; ReportBad tells it of a
 	// peer that sent a bad piece. Neither may block. Both may be nil.
@@ -223,6 +225,8 @@ func (s *Swarm) hello() *wire.Hello {
 func (s *Swarm) loop() {
 	links := time.NewTicker(linkInterval)
 	defer links.Stop()
+	paths := time.NewTicker(pathInterval)
+	defer paths.Stop()
 	for s.ctx.Err() == nil {
 		select {
 		case in := <-s.inbox:
@@ -233,6 +237,8 @@ func (s *Swarm) loop() {
 			s.handle(swarm.Tick{})
 		case <-links.C:
 			s.measureLinks()
+		case <-paths.C:
+			s.watchPaths()
 		case <-s.ctx.Done():
 		}
 	}

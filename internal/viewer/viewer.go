@@ -193,7 +193,7 @@ func (v *Viewer) follow() error {
 			}
 		case signal.Peers:
 			if s := v.joined(); s != nil {
-				_ = s.Introduce(peer.Infos(e.Peers))
+				_ = s.Introduce(v.host.Infos(e.Peers))
 			}
 		}
 	}

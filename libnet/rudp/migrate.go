@@ -129,6 +129,9 @@ func (c *Conn) take(to Path, now time.Time) {
 		c.tell(now, PathChanged{From: from.Addr, To: to.Addr})
 	}
 	c.path = to
+	for _, ch := range c.active {
+		ch.core.NewPath(c.ticks(now))
+	}
 }
 
 // Move lets the session take another path, once that has been seen to work in both directions; nothing is lost by it,
