@@ -49,6 +49,7 @@ type Host struct {
 	endpoint *rudp.Endpoint
 	stun     *nat.Client
 	tunnels  *tunnels
+	punching *punching
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -97,7 +98,9 @@ func NewHost(cfg HostConfig) (*Host, error) {
 		Profile:     cfg.Profile,
 		OnPacket: func(b []byte, from netip.AddrPort) {
 			<-ready
-			h.stun.HandlePacket(b, from)
+			if !h.punching.handlePacket(b, from, 0) {
+				h.stun.HandlePacket(b, from)
+			}
 		},
 	})
 	if err != nil {
@@ -105,6 +108,7 @@ func NewHost(cfg HostConfig) (*Host, error) {
 	}
 	h.endpoint = endpoint
 	h.stun = nat.NewClient(endpoint)
+	h.punching = newPunching(h)
 	close(ready)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.wg.Go(h.accept)
@@ -202,15 +206,17 @@ func (h *Host) greet(conn *rudp.Conn) error {
 	if err := sendHello(conn, s.hello()); err != nil {
 		return err
 	}
+	h.punching.watch(conn)
 	return s.attach(accepted(s, conn, role))
 }
 
 // dial opens a session to a peer for a swarm and exchanges Hellos.
 func (h *Host) dial(ctx context.Context, s *Swarm, info wire.PeerInfo) (*session, error) {
-	conn, err := h.race(ctx, info)
+	conn, err := h.reach(ctx, info)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", info.ID.Short(), err)
 	}
+	h.punching.watch(conn)
 	hello, err := func() (*wire.Hello, error) {
 		if err := sendHello(conn, s.hello()); err != nil {
 			return nil, err

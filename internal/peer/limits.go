@@ -61,4 +61,23 @@ const (
 	idleTimeout = 5 * time.Second
 	// maxSessions bounds the sessions of one swarm that are not asked for.
 	maxSessions = 4096
+
+	// maxAsked bounds the attempts at once that other peers have asked for: as many as may join a popular
+	// viewer in two seconds.
+	maxAsked = 64
+	// maxBirthdays bounds the attempts with hundreds of sockets or probes: their traffic and their ports are
+	// the line's and the router's.
+	maxBirthdays = 1
+	// attemptEvents bounds the datagrams that wait for an attempt's goroutine.
+	attemptEvents = 64
+	// maxPaths is how many paths an attempt can find: one of each word.
+	maxPaths = 8
+	// maxNoted bounds the peers of whom it is known how they were reached.
+	maxNoted = 4096
+	// adoptTime is how long a further socket waits for the session that it was found for.
+	adoptTime = 5 * time.Second
+	// maxReadFailures ends the reading of a further socket that has nothing but errors.
+	maxReadFailures = 100
+	// maxExtraDatagram is above what a probe or a tracker's reply has; a longer one is neither.
+	maxExtraDatagram = 128
 )

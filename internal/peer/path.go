@@ -30,9 +30,11 @@ func (h *Host) way(ss *session) way {
 		return way{PathTunnel, "No answer comes over UDP, so the data comes over the web port."}
 	case ss.role != wire.RoleViewer:
 		return way{PathEdge, h.whyEdge(ss.swarm.cfg.EdgeOnly)}
-	case ss.path != "":
-		return way{ss.path, ss.reason}
-	case isLocal(p.Addr.Addr()):
+	}
+	if w, ok := h.punching.reached(ss.peer); ok {
+		return w
+	}
+	if isLocal(p.Addr.Addr()) {
 		return way{path: PathLAN}
 	}
 	return way{path: PathDirect}

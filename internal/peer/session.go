@@ -20,9 +20,6 @@ type session struct {
 	dialed bool             // we opened it
 	addrs  []netip.AddrPort // where others could reach the peer
 
-	path   string // set by whoever opened it, else told by the address: see path
-	reason string // one sentence: why the path is not better
-
 	mediaIn, mediaOut uint64 // bytes of payload
 }
 

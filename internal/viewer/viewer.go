@@ -22,6 +22,7 @@ import (
 	"p2plive/internal/swarm"
 	"p2plive/internal/webui"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -162,7 +163,9 @@ func (v *Viewer) discoverNAT(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case server := <-v.stun:
-			if _, err := v.host.DiscoverNAT(ctx, server); err != nil && ctx.Err() == nil {
+			if _, err := v.host.DiscoverNAT(ctx, server); err == nil {
+				v.client.SendNAT(v.host.Class())
+			} else if ctx.Err() == nil {
 				v.log.Debug("NAT behaviour not known", "err", err)
 			}
 		}
@@ -180,6 +183,8 @@ func (v *Viewer) follow() error {
 		switch e := ev.(type) {
 		case signal.Welcome:
 			v.keys.Add(e.TrackerKey)
+			v.host.UseTracker(e.TrackerUDP, e.Requests)
+			v.client.SendNAT(v.host.Class())
 			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
 				return err
 			}
@@ -191,6 +196,10 @@ func (v *Viewer) follow() error {
 			if s := v.joined(); s != nil {
 				s.SetTicket(e.Ticket)
 			}
+		case signal.Punch:
+			v.host.HandlePunch(e)
+		case signal.Disconnected:
+			v.host.UseTracker("", nat.RequestKey{})
 		case signal.Peers:
 			if s := v.joined(); s != nil {
 				_ = s.Introduce(v.host.Infos(e.Peers))
