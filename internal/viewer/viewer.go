@@ -59,7 +59,8 @@ type Viewer struct {
 	swarm *peer.Swarm // nil until the stream is live
 	name  string
 	state string
-	last  peer.Stats // of the swarm that was left, empty before the first
+	last  peer.Stats    // of the swarm that was left, empty before the first
+	lead  time.Duration // from the start to joining; 0: the stream had to be waited for
 }
 
 // New checks the configuration and binds the sockets.
@@ -220,6 +221,9 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	}
 	v.mu.Lock()
 	v.name = name
+	if v.state == peer.StateConnecting {
+		v.lead = time.Since(v.start)
+	}
 	v.state = peer.StateLive
 	s := v.swarm
 	v.mu.Unlock()
@@ -284,9 +288,12 @@ func (v *Viewer) Stats() peer.Stats {
 func (v *Viewer) Status() peer.Status {
 	st := v.Stats()
 	v.mu.Lock()
-	name, state := v.name, v.state
+	name, state, lead := v.name, v.state, v.lead
 	v.mu.Unlock()
 	status := peer.NewStatus(st, name, state)
+	if status.FirstFragmentMS > 0 {
+		status.FirstFragmentMS += lead.Milliseconds()
+	}
 	status.NAT = v.host.NATStatus()
 	socket := v.host.Endpoint().Stats()
 	status.WireBytesSent, status.WireBytesReceived = socket.BytesOut, socket.BytesIn
