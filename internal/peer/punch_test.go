@@ -196,9 +196,11 @@ func TestPunch(t *testing.T) {
 				time.Sleep(time.Minute)
 				for _, h := range []*Host{asker, other} {
 					p := h.punching
+					p.mu.Lock()
 					if len(p.attempts) > 0 || len(p.carrying) > 0 || p.asked > 0 || p.birthdays > 0 {
 						t.Errorf("left behind: %d attempts, %d sockets", len(p.attempts), len(p.carrying))
 					}
+					p.mu.Unlock()
 					h.Close("done")
 				}
 				m.close()
