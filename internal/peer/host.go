@@ -20,6 +20,7 @@ import (
 var (
 	ErrJoined     = errors.New("already in this stream's swarm")
 	ErrNotInSwarm = errors.New("not in this stream's swarm")
+	ErrEdgeOnly   = errors.New("this peer takes the stream from edges only")
 )
 
 // HostConfig is what a host needs.
@@ -203,11 +204,14 @@ func (h *Host) greet(conn *rudp.Conn) error {
 	if s == nil {
 		return ErrNotInSwarm
 	}
+	if s.cfg.EdgeOnly {
+		return ErrEdgeOnly
+	}
 	if err := sendHello(conn, s.hello()); err != nil {
 		return err
 	}
 	h.punching.watch(conn)
-	return s.attach(accepted(s, conn, role))
+	return s.attach(accepted(s, conn, hello, role))
 }
 
 // dial opens a session to a peer for a swarm and exchanges Hellos.

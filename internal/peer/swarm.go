@@ -38,7 +38,7 @@ type SwarmConfig struct {
 	Output  Output
 	Signer  *live.Signer // the source's, nil for all others
 	Ticket  []byte       // shown to peers; SetTicket renews it
-	// EdgeOnly: no other viewer may learn of this one.
+	// EdgeOnly: the stream comes from edges only, and no other viewer learns of this one.
 	EdgeOnly bool
 
 	// WantPeers asks the tracker for n more peers; ReportBad tells it of a
@@ -81,6 +81,7 @@ type Swarm struct {
 // Join takes part in a stream's swarm until the swarm or the host is closed.
 func (h *Host) Join(cfg SwarmConfig) (*Swarm, error) {
 	cfg.Machine.Self, cfg.Machine.Role = h.ID(), cfg.Role
+	cfg.Machine.EdgeOnly = cfg.EdgeOnly
 	if cfg.Machine.Seed == 0 {
 		cfg.Machine.Seed = rand.Uint64()
 	}
@@ -218,6 +219,7 @@ func (s *Swarm) attach(ss *session) error {
 func (s *Swarm) hello() *wire.Hello {
 	return &wire.Hello{
 		Version: wire.ProtocolVersion, Role: s.cfg.Role, Stream: s.cfg.Stream, Ticket: *s.ticket.Load(),
+		EdgeOnly: s.cfg.EdgeOnly,
 	}
 }
 

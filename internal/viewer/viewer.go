@@ -39,6 +39,7 @@ type Config struct {
 	HTTP        string // address of the local page; empty: none
 	UDP         string // address of the sessions' socket, default ":0"
 	UploadLimit int64  // bits a second given to other viewers; 0: no limit
+	EdgeOnly    bool   // take the stream from edges only; no other viewer learns of this one
 	Logger      *slog.Logger
 }
 
@@ -151,10 +152,11 @@ func (v *Viewer) announce(ctx context.Context, hello signal.Hello) (signal.Annou
 		default: // the one before has not been asked yet
 		}
 	}
-	return signal.Announce{
-		UDPAddrs: v.host.Addresses(ctx, hello),
-		Viewer:   &signal.ViewerAnnounce{Stream: v.stream},
-	}, nil
+	a := signal.Announce{Viewer: &signal.ViewerAnnounce{Stream: v.stream, EdgeOnly: v.cfg.EdgeOnly}}
+	if !v.cfg.EdgeOnly { // else nobody needs them
+		a.UDPAddrs = v.host.Addresses(ctx, hello)
+	}
+	return a, nil
 }
 
 // discoverNAT learns how the NAT behaves, in the background: nothing waits for it.
@@ -184,7 +186,9 @@ func (v *Viewer) follow() error {
 		switch e := ev.(type) {
 		case signal.Welcome:
 			v.keys.Add(e.TrackerKey)
-			v.host.UseTracker(e.TrackerUDP, e.Requests)
+			if !v.cfg.EdgeOnly {
+				v.host.UseTracker(e.TrackerUDP, e.Requests)
+			}
 			v.client.SendNAT(v.host.Class())
 			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
 				return err
@@ -234,7 +238,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
-		Machine:   swarm.Config{},
+		Machine: swarm.Config{}, EdgeOnly: v.cfg.EdgeOnly,
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})
