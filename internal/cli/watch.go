@@ -27,6 +27,7 @@ type watchCmd struct {
 	Out         string        `help:"Also write the stream to a file: fragmented MP4 if its name ends in .mp4, MPEG-TS if it ends in .ts; - is MPEG-TS to standard output." placeholder:"FILE"`
 	Player      string        `help:"Start this player: mpv, vlc or ffplay." placeholder:"NAME"`
 	UploadLimit bitRate       `help:"Most that is sent to others, in bits per second, like 500k or 5M; 0 is no limit." default:"0" placeholder:"RATE"`
+	EdgeOnly    bool          `help:"Take the stream from edges only: no other viewer learns this one's address, and nothing is given on to them."`
 	Duration    time.Duration `help:"End after this time, like 20s or 1h; with --out, after this much was recorded; 0 runs until stopped." default:"0"`
 	JSON        bool          `name:"json" help:"Print one JSON object a second to standard output; the last has \"final\":true."`
 }
@@ -75,6 +76,7 @@ func (c *watchCmd) Run(ctx context.Context, w *world) error {
 		HTTP:        string(c.HTTP),
 		UDP:         string(c.UDP),
 		UploadLimit: int64(c.UploadLimit),
+		EdgeOnly:    c.EdgeOnly,
 		Logger:      w.log,
 	})
 	if err != nil {

@@ -14,7 +14,8 @@ import (
 
 const (
 	// stunTimeout is what asking for the public address may delay an announce.
-	stunTimeout = 1500 * time.Millisecond
+	// Where UDP is blocked, it is part of the time to the first picture.
+	stunTimeout = time.Second
 	// maxLocal bounds the local addresses that are announced.
 	maxLocal = 4
 )
@@ -40,6 +41,7 @@ func (h *Host) Addresses(ctx context.Context, hello signal.Hello) []netip.AddrPo
 		if err != nil {
 			h.log.Debug("public address not known", "server", server, "err", err)
 		}
+		h.tunnels.heardUDP(err == nil)
 		add(reflexive)
 	}
 	if len(addrs) == 0 {

@@ -29,6 +29,9 @@ func (h *Host) DiscoverNAT(ctx context.Context, server string) (nat.Result, erro
 	h.mu.Lock()
 	h.nat = &r
 	h.mu.Unlock()
+	h.punching.mu.Lock()
+	h.punching.class = r.Class()
+	h.punching.mu.Unlock()
 	return r, nil
 }
 
@@ -51,6 +54,9 @@ func (h *Host) NATStatus() NATStatus {
 	}
 	return NATStatus{Mapping: string(h.nat.Mapping), Filtering: string(h.nat.Filtering), Type: string(h.nat.Type)}
 }
+
+// Class is how the host is connected, as the newest DiscoverNAT has found.
+func (h *Host) Class() nat.Class { return h.punching.ownClass() }
 
 // openSocket opens a further socket at the address of the host's own.
 func (h *Host) openSocket() (net.PacketConn, error) {

@@ -31,7 +31,7 @@ type Status struct {
 	FragmentsMissed   uint64       `json:"fragments_missed"`
 	Stalls            int          `json:"stalls"`
 	StallMS           int64        `json:"stall_ms"`
-	FirstFragmentMS   int64        `json:"first_fragment_ms"`
+	FirstFragmentMS   int64        `json:"first_fragment_ms"` // from the start, or from when the stream was live
 	LatencyMS         Percentiles  `json:"latency_ms"`
 	Peers             []PeerStatus `json:"peers"`
 	Final             bool         `json:"final,omitempty"`

@@ -23,6 +23,7 @@ import (
 	"p2plive/internal/swarm"
 	"p2plive/internal/webui"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -39,6 +40,7 @@ type Config struct {
 	HTTP        string          // address of the local page; empty: none
 	UDP         string          // address of the sessions' socket, default ":0"
 	UploadLimit int64           // bits a second given to other viewers; 0: no limit
+	EdgeOnly    bool            // take the stream from edges only; no other viewer learns of this one
 	Network     sockets.Network // default: this machine's
 	Logger      *slog.Logger
 }
@@ -60,7 +62,8 @@ type Viewer struct {
 	swarm *peer.Swarm // nil until the stream is live
 	name  string
 	state string
-	last  peer.Stats // of the swarm that was left, empty before the first
+	last  peer.Stats    // of the swarm that was left, empty before the first
+	lead  time.Duration // from the start to joining; 0: the stream had to be waited for
 }
 
 // New checks the configuration and binds the sockets.
@@ -151,10 +154,11 @@ func (v *Viewer) announce(ctx context.Context, hello signal.Hello) (signal.Annou
 		default: // the one before has not been asked yet
 		}
 	}
-	return signal.Announce{
-		UDPAddrs: v.host.Addresses(ctx, hello),
-		Viewer:   &signal.ViewerAnnounce{Stream: v.stream},
-	}, nil
+	a := signal.Announce{Viewer: &signal.ViewerAnnounce{Stream: v.stream, EdgeOnly: v.cfg.EdgeOnly}}
+	if !v.cfg.EdgeOnly { // else nobody needs them
+		a.UDPAddrs = v.host.Addresses(ctx, hello)
+	}
+	return a, nil
 }
 
 // discoverNAT learns how the NAT behaves, in the background: nothing waits for it.
@@ -164,7 +168,9 @@ func (v *Viewer) discoverNAT(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case server := <-v.stun:
-			if _, err := v.host.DiscoverNAT(ctx, server); err != nil && ctx.Err() == nil {
+			if _, err := v.host.DiscoverNAT(ctx, server); err == nil {
+				v.client.SendNAT(v.host.Class())
+			} else if ctx.Err() == nil {
 				v.log.Debug("NAT behaviour not known", "err", err)
 			}
 		}
@@ -182,6 +188,10 @@ func (v *Viewer) follow() error {
 		switch e := ev.(type) {
 		case signal.Welcome:
 			v.keys.Add(e.TrackerKey)
+			if !v.cfg.EdgeOnly {
+				v.host.UseTracker(e.TrackerUDP, e.Requests)
+			}
+			v.client.SendNAT(v.host.Class())
 			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
 				return err
 			}
@@ -193,9 +203,13 @@ func (v *Viewer) follow() error {
 			if s := v.joined(); s != nil {
 				s.SetTicket(e.Ticket)
 			}
+		case signal.Punch:
+			v.host.HandlePunch(e)
+		case signal.Disconnected:
+			v.host.UseTracker("", nat.RequestKey{})
 		case signal.Peers:
 			if s := v.joined(); s != nil {
-				_ = s.Introduce(peer.Infos(e.Peers))
+				_ = s.Introduce(v.host.Infos(e.Peers))
 			}
 		}
 	}
@@ -213,6 +227,9 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	}
 	v.mu.Lock()
 	v.name = name
+	if v.state == peer.StateConnecting {
+		v.lead = time.Since(v.start)
+	}
 	v.state = peer.StateLive
 	s := v.swarm
 	v.mu.Unlock()
@@ -223,7 +240,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
-		Machine:   swarm.Config{},
+		Machine: swarm.Config{}, EdgeOnly: v.cfg.EdgeOnly,
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})
@@ -277,9 +294,12 @@ func (v *Viewer) Stats() peer.Stats {
 func (v *Viewer) Status() peer.Status {
 	st := v.Stats()
 	v.mu.Lock()
-	name, state := v.name, v.state
+	name, state, lead := v.name, v.state, v.lead
 	v.mu.Unlock()
 	status := peer.NewStatus(st, name, state)
+	if status.FirstFragmentMS > 0 {
+		status.FirstFragmentMS += lead.Milliseconds()
+	}
 	status.NAT = v.host.NATStatus()
 	socket := v.host.Endpoint().Stats()
 	status.WireBytesSent, status.WireBytesReceived = socket.BytesOut, socket.BytesIn

@@ -154,6 +154,7 @@ func (c *Conn) Stats() ConnStats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
+	s.Silent = time.Since(c.lastRecv)
 	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
 	s.Loss = c.loss.share

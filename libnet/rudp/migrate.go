@@ -77,6 +77,9 @@ func (c *Conn) take(to Path, rtt time.Duration, now time.Time) {
 	}
 	c.path, c.moving = to, migration{}
 	c.stats.Moves++
+	for _, ch := range c.active {
+		ch.core.NewPath(c.ticks(now))
+	}
 }
 
 // sendApart sends a datagram of its own, by any path, with a challenge or response and n-pingLen bytes of padding. The
