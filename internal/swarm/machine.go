@@ -135,6 +135,7 @@ func (m *Machine) work() {
 		m.nextKeep = m.now + keepEvery
 		m.keepNeighbours()
 	}
+	m.nextWork = max(m.nextWork, m.now+busyTick/4)
 }
 
 // idle returns how long the peer may do nothing but answer.
