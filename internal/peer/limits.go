@@ -69,7 +69,7 @@ const (
 	// in that time. It grows by firstGrowth until the line has been full, and
 	// then by laterGrowth.
 	uplinkGrowth = time.Second
-	firstGrowth  = 1.5
+	firstGrowth  = 2.0
 	laterGrowth  = 1.1
 	// minUplinkPause is how long a line is not tried again after it was full;
 	// it doubles up to maxUplinkPause as long as it does not grow.

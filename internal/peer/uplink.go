@@ -19,7 +19,7 @@ type uplink struct {
 	known bool    // the line has been full once
 
 	full  int           // samples in a row in which data waited for the line
-	sent  float64       // bits a second of wire, mean of these
+	sent  float64       // bits a second of wire, the most in one of these
 	other float64       // bits a second of wire that are not media: acknowledgements, control
 	next  time.Duration // when the estimate may grow
 	pause time.Duration // from the line being full to the next attempt
@@ -56,7 +56,10 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 		return
 	}
 	u.full++
-	u.sent += (wire - u.sent) / float64(u.full)
+	if u.full == 1 {
+		u.sent = 0
+	}
+	u.sent = max(u.sent, wire)
 	if u.full < fullSamples {
 		return
 	}

@@ -70,6 +70,8 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 		return
 	}
 	if reason := m.refusal(tr, n); reason != 0 {
+		// It takes this for a full house until it is told of free places again.
+		n.trees[tr.index].told = false
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
 		return
 	}

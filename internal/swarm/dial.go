@@ -167,7 +167,7 @@ func (m *Machine) dialOne() bool {
 			have[k.info.Role]++
 		}
 	}
-	if dialing >= dialsAtOnce {
+	if dialing >= dialsAtOnce || dialing > 0 && m.leaf() {
 		return false
 	}
 	for _, k := range m.book.list {
@@ -231,6 +231,9 @@ func (m *Machine) prune() bool {
 		}
 	}
 	m.nextPrune = m.now + pruneEvery
+	if m.leaf() {
+		m.nextPrune = m.now + leafPruneEvery
+	}
 	if oldest == nil {
 		return false
 	}

@@ -14,6 +14,9 @@ func (m *Machine) tell() {
 		return
 	}
 	m.nextTell = m.now + edgeHaveEvery
+	if !m.serving() {
+		m.nextTell = m.now + haveEvery // all at once: one tick instead of many
+	}
 	for _, n := range m.neighbours {
 		if m.now >= n.nextHave {
 			n.nextHave = m.now + m.haveInterval(n)
@@ -37,6 +40,9 @@ func (m *Machine) tellSoon() {
 func (m *Machine) haveInterval(n *neighbour) time.Duration {
 	if m.cfg.Role == wire.RoleEdge && !n.serves() {
 		return edgeHaveEvery
+	}
+	if n.slotsTold && n.leaf() {
+		return leafHaveEvery
 	}
 	return haveEvery
 }
@@ -217,7 +223,7 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			m.learnFragment(t, rt, th.Base+wire.Seq(j), &th.Fragments[j])
 		}
 	}
-	if m.missing {
+	if m.hungry {
 		m.nextWork = min(m.nextWork, m.now+busyTick/4)
 	}
 }

@@ -125,6 +125,9 @@ const (
 const (
 	// haveEvery: ten neighbours cost 1% of a stream of 400 kbit/s.
 	haveEvery = 250 * time.Millisecond
+	// leafHaveEvery is for neighbours that carry nobody: their lines are slow,
+	// and each map is acknowledged.
+	leafHaveEvery = 500 * time.Millisecond
 	// edgeHaveEvery: an edge has everything, so its have-map says little.
 	edgeHaveEvery = time.Second
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
@@ -161,6 +164,14 @@ const (
 	askTimeout = 50 * time.Millisecond
 	// maxAskTimeout keeps one slow neighbour from holding a piece.
 	maxAskTimeout = time.Second
+	// askShare of the uplink at most is spent on asking for pieces, at askBits
+	// for each: request, answer to it and acknowledgements. maxAsks and minAsks
+	// a second bound it; what askSpan saves up may be asked for at once.
+	askShare = 0.2
+	askBits  = 1200
+	maxAsks  = 512
+	minAsks  = 8
+	askSpan  = time.Second
 	// maxAsked bounds the pieces asked of one neighbour at a time, maxBacklog
 	// those of the backlog over all: a burst must not drown live pieces.
 	maxAsked   = 16
@@ -193,12 +204,14 @@ const (
 	searchViewers = 20
 	// pruneEvery limits how often, and pruneAge spares those that have just come.
 	pruneEvery = 500 * time.Millisecond
+	// leafPruneEvery is for lines on which a handshake takes long.
+	leafPruneEvery = 3 * time.Second
 	pruneAge   = 5 * time.Second
 	// maxViewerNeighbours bounds control traffic; more are sent away.
 	maxViewerNeighbours = 24
 	// maxLeafNeighbours is for viewers whose uplink carries nobody: to answer
 	// and greet each neighbour takes some 5 kbit/s, and it may have but 128.
-	maxLeafNeighbours = 12
+	maxLeafNeighbours = 8
 	// maxEdgeNeighbours bounds an edge's memory: about 4 kB for each.
 	maxEdgeNeighbours = 16384
 	// maxSourceNeighbours: a source serves edges, not viewers.
@@ -231,10 +244,13 @@ const (
 
 // Clockwork.
 const (
-	// busyTick is how often a machine with missing pieces looks at them.
+	// busyTick is how often a machine looks at pieces that are overdue and that
+	// nobody is known to have.
 	busyTick = 20 * time.Millisecond
-	// idleTick is how often it looks at everything else.
+	// idleTick is how often it looks at everything, and calmTick where it has a
+	// good place in every tree.
 	idleTick = 50 * time.Millisecond
+	calmTick = 100 * time.Millisecond
 	// keepEvery is how often the number of neighbours is looked at.
 	keepEvery = 100 * time.Millisecond
 	// heldUpMin is by how much a tick must be late for the peer's own machine

@@ -31,6 +31,8 @@ type Machine struct {
 	book       book
 
 	uplink        int64
+	asks          float64       // pieces that may be asked for now
+	askedAt       time.Duration // when that was renewed
 	sentAt        time.Duration // when all that was emitted has left, if the uplink is known
 	backlogAsked  int           // pieces of the backlog asked for and not yet come
 	nextWork      time.Duration
@@ -44,7 +46,7 @@ type Machine struct {
 	nextExchange  time.Duration
 	edgesFrom     time.Duration // an edge is not burdened before
 	wakeAt        time.Duration // what the runner was asked for last
-	missing       bool          // something that is wanted has not come
+	hungry        bool          // a piece is overdue and nobody is known to have it
 	asleep        bool          // the runner was asked for nothing, or has come
 
 	out   []Command
@@ -115,27 +117,38 @@ func (m *Machine) event(ev Event) {
 
 // work does what is due. Its phases go from the most urgent to the least.
 func (m *Machine) work() {
-	m.missing = false
+	m.nextWork = m.now + m.idle()
 	if m.live {
 		for _, t := range m.tracks {
 			m.trim(t)
 		}
-		m.missing = m.repair()
+		m.nextWork = min(m.nextWork, m.repair())
 		m.keepParents()
 		m.keepChildren()
 		for _, t := range m.tracks {
 			m.deliver(t)
 		}
 		m.tell()
+		m.nextWork = min(m.nextWork, m.nextTell)
 	}
 	if m.now >= m.nextKeep {
 		m.nextKeep = m.now + keepEvery
 		m.keepNeighbours()
 	}
-	m.nextWork = m.now + idleTick
-	if m.missing {
-		m.nextWork = m.now + busyTick
+	m.nextWork = max(m.nextWork, m.now+busyTick/4)
+}
+
+// idle returns how long the peer may do nothing but answer.
+func (m *Machine) idle() time.Duration {
+	if m.serving() {
+		return idleTick
 	}
+	for _, tr := range m.trees {
+		if tr.parent == nil || tr.pending != nil || tr.temporary || tr.overdue > 0 || len(tr.path) == 0 {
+			return idleTick
+		}
+	}
+	return calmTick
 }
 
 // hurry has work done at the end of this event.

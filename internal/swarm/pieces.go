@@ -51,6 +51,7 @@ func (m *Machine) pushedBy(n *neighbour, t *track, f *fragment, h *wire.PieceHea
 	}
 	tr.overdue, tr.withheld = 0, false
 	tr.pushed = max(tr.pushed, pushOrder(h.Seq, h.Index))
+	m.noteGaps(tr)
 	if !f.backlog {
 		tr.late.add(m.now - f.seen)
 	}
@@ -87,7 +88,7 @@ func (m *Machine) place(t *track, seq wire.Seq) {
 	t.extend(seq, m.now)
 	t.prove(seq, m.now)
 	if t.low < seq {
-		m.nextWork = min(m.nextWork, m.now+busyTick)
+		m.nextWork = min(m.nextWork, m.now+minPatience)
 	}
 }
 
