@@ -98,8 +98,8 @@ func (c *Conn) moveTo(path Path) (bool, error) {
 	c.settled = now.Add(settle)
 	if path != c.path {
 		c.take(path, c.proofs[i].rtt, now)
-		c.ping(now) // shows the peer where we are
-		c.writeOut()
+		c.ping(now)  // shows the peer where we are
+		c.flush(now) // with what the old path has swallowed
 	}
 	return true, nil
 }
