@@ -84,7 +84,11 @@ func (c *Conn) Channel(id ChannelID) *Channel {
 
 // channel finds or makes a channel; nil when there can be no further one. The caller holds c.mu.
 func (c *Conn) channel(id ChannelID) *Channel {
+	if c.recent != nil && c.recent.id == id {
+		return c.recent
+	}
 	if ch := c.channels[id]; ch != nil {
+		c.recent = ch
 		return ch
 	}
 	if len(c.channels) >= maxChannels || c.err != nil {

@@ -66,12 +66,14 @@ type Conn struct {
 	clock      time.Duration // of the last event, since the Unix epoch: it never goes back
 	congest    cc.Controller
 	place      cc.Session    // in the pacer; guarded by pacing.mu
+	wanted     bool          // it has demand there
 	rtt        arq.Estimator // shared by the channels
 	heard      arq.Feedback  // in the present batch
 	loss       lossMeter
 	protecting bool    // parity segments pay
 	protection float64 // what of new bytes they and repetitions may take; zero: there are none
 	channels   map[ChannelID]*Channel
+	recent     *Channel   // the one of them that was looked up last, or nil
 	active     []*Channel // those whose core has something to do
 	fed        []*Channel // those that got segments in the present batch
 	ready      []*Channel // those with a message for Recv, in turn

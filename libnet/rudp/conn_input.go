@@ -9,10 +9,8 @@ import (
 	"p2plive/libnet/rudp/internal/arq"
 )
 
-// receive takes a data datagram for this session. It tells whether the caller must see to it that endBatch follows.
+// receive takes a data datagram for this session. It tells whether endBatch must follow. The caller holds c.mu.
 func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch c.state {
 	case stateOpen, stateHalfOpen, stateClosing:
 	default:
@@ -55,9 +53,7 @@ func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool 
 	if from != c.path && !probe && counter+1 == c.replay.next && len(b) >= challengeLen && now.After(c.settled) {
 		c.challenge(from, now)
 	}
-	fresh := !c.touched
-	c.touched = true
-	return fresh
+	return true
 }
 
 // prove opens a session whose initiator has just sent its first sealed datagram.
@@ -145,14 +141,14 @@ func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 	}
 }
 
-// endBatch follows the last datagram of a batch: what it caused leaves together.
-func (c *Conn) endBatch(now time.Time) {
+// endBatch follows the last datagram of a batch: what it caused leaves together. It tells whether there is data to send.
+func (c *Conn) endBatch(now time.Time) (offered bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touched = false
 	if c.state == stateOpen {
 		c.judge(now)
-		c.flush(now)
+		offered = c.push(now)
 	}
 	for i, ch := range c.fed {
 		ch.fed, c.fed[i] = false, nil
@@ -160,6 +156,7 @@ func (c *Conn) endBatch(now time.Time) {
 		ch.markWritable()
 	}
 	c.fed = c.fed[:0]
+	return offered
 }
 
 // measured takes a round trip that a pong has measured.

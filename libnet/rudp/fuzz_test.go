@@ -13,6 +13,7 @@ import (
 
 	"p2plive/libnet/rudp/internal/arq"
 	"p2plive/libnet/rudp/internal/cc"
+	"p2plive/libnet/udp"
 )
 
 // sink is a socket that swallows what is written, and never has anything to read.
@@ -154,7 +155,7 @@ func FuzzDemux(f *testing.F) {
 				b = b[:MaxDatagram]
 			}
 			b = bytes.Clone(b)
-			r.handle(b, netip.AddrPortFrom(c.path.Addr.Addr(), uint16(7100+i)), now)
+			r.take(udp.Message{Buf: b, Addr: netip.AddrPortFrom(c.path.Addr.Addr(), uint16(7100+i))}, now)
 			for len(e.inbound) > 0 {
 				e.respond(<-e.inbound, now)
 			}

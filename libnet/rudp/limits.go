@@ -174,13 +174,19 @@ const (
 	maxPadding = 96
 	// initialWindow lets the first messages go without a round trip of probing: two pieces of 16 KiB.
 	initialWindow = 32 * MaxDatagram
+	// maxInline is what the read loop sends before it reads again: some 200 us.
+	maxInline = 256 << 10
 	// maxHold is what is sent in one go while a session's lock is held: two batches, some 100 us.
 	maxHold = 2 * writeBatch * MaxDatagram
 	// quantum is what a channel sends in its turn: about one message's worth of datagrams.
 	quantum = 8 << 10
-	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.
-	readBatch  = 64
-	writeBatch = 64
+	// readBatch bounds the messages of one system call, each of which may be up to 53 datagrams that the kernel merged.
+	readBatch = 64
+	// drainBatch datagrams are taken, if they come fast enough, before anything is acknowledged: half of what the
+	// default receive queue lets a peer have in flight.
+	drainBatch = 2 * writeBatch
+	// writeBatch bounds the datagrams of one: two merged sends of as many full datagrams as an IP packet has room for.
+	writeBatch = 2 * ((65535 - 20 - 8) / MaxDatagram)
 )
 
 // readErrorPause keeps a socket that fails for a while, as when its interface goes away, from taking a core.

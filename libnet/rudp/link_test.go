@@ -124,8 +124,8 @@ func TestHomeUplink(t *testing.T) {
 				wire /= float64(got.Load())
 				goodput := float64(got.Load()) * 8 / seconds
 				t.Logf("%.2f Mbit/s, standing queue %v, %.3f bytes for each byte", goodput/1e6, standing, wire)
-				if goodput < 0.8*rate || standing > 160*time.Millisecond || wire > 1.5 {
-					t.Error("want at least 4 Mbit/s, at most 160 ms and 1.5 bytes")
+				if goodput < 0.9*rate || standing > 30*time.Millisecond || wire > 1.08 {
+					t.Error("want at least 4.5 Mbit/s, at most 30 ms and 1.08 bytes")
 				}
 			})
 		})

@@ -168,7 +168,7 @@ func TestMoveToABetterPath(t *testing.T) {
 			if c.RemoteAddr() != before || c.Stats().Moves+peer.Stats().Moves != 0 {
 				t.Fatal("a probe has moved the session")
 			}
-			again := c.Stats().Retransmits
+			again, overtaken := c.Stats().Retransmits, c.Stats().InFlight
 			if err := c.Move(context.Background(), onFirst(c, to)); err != nil {
 				t.Fatal(err)
 			}
@@ -178,8 +178,8 @@ func TestMoveToABetterPath(t *testing.T) {
 			if c.RemoteAddr() != to || peer.RemoteAddr() != fast[side].addr || c.Stats().Moves != 1 || peer.Stats().Moves != 1 {
 				t.Errorf("at %v and %v after %d and %d moves", c.RemoteAddr(), peer.RemoteAddr(), c.Stats().Moves, peer.Stats().Moves)
 			}
-			if n := c.Stats().Retransmits - again; n > 10 {
-				t.Errorf("%d segments were sent again", n)
+			if n := c.Stats().Retransmits - again; n > uint64(overtaken) {
+				t.Errorf("%d segments were sent again, %d can have been overtaken", n, overtaken)
 			}
 		})
 	}

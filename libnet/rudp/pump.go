@@ -25,9 +25,16 @@ func (c *Conn) activate(ch *Channel) {
 	c.active = append(c.active, ch)
 }
 
-// flush sends all that must not wait: acknowledgements, what there is to say of windows, and probes for what is
-// not acknowledged. Data is offered to the pacer. The caller holds c.mu.
+// flush sends all that must not wait (see push), and wakes the one who sends data if there is any. The caller holds c.mu.
 func (c *Conn) flush(now time.Time) {
+	if c.push(now) {
+		signal(c.ep.pacing.wake)
+	}
+}
+
+// push sends acknowledgements, what there is to say of windows, and probes for what is not acknowledged. Data is offered
+// to the pacer; it tells whether there is any. The caller holds c.mu.
+func (c *Conn) push(now time.Time) bool {
 	sent := c.stats.WireOut
 	if c.acknowledges(now) {
 		for _, ch := range c.active {
@@ -43,7 +50,7 @@ func (c *Conn) flush(now time.Time) {
 		c.tellExpired(now)
 	}
 	c.arm()
-	c.offer(now)
+	return c.offer(now)
 }
 
 // acknowledges tells whether what there is to acknowledge leaves now. In the midst of a message it waits for a

@@ -32,6 +32,9 @@ func redundancy(loss float64) float64 {
 
 // protect decides which channels send parity segments. The caller holds c.mu.
 func (c *Conn) protect() {
+	if c.loss.share == 0 && !c.protecting {
+		return
+	}
 	pays := redundancyLoss
 	if c.protecting {
 		pays /= 4 // so that it does not come and go

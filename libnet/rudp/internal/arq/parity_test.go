@@ -4,6 +4,7 @@ package arq
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -208,6 +209,25 @@ func TestGarbageInParity(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// A flood of parity segments, which are work, is looked at as far as data segments come with it.
+func TestFloodOfParity(t *testing.T) {
+	a, b := guarded(1e-9)
+	warm(t, a, b, 1)
+	all := a.datagrams(second+50*ms, numbered(1, 0, 8<<10))
+	for _, d := range all[1 : len(all)-1] {
+		b.input(second, d)
+	}
+	parity := bytes.Clone(all[len(all)-1])
+	for i := range 100 {
+		binary.LittleEndian.PutUint32(parity[8:], rand.Uint32())
+		parity[HeaderLen+i]++
+		b.input(second, parity)
+	}
+	if r := b.in.recovery; r.credit != 0 || b.stats.Found > 1 {
+		t.Errorf("credit %d, %d found", r.credit, b.stats.Found)
 	}
 }
 

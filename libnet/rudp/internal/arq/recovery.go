@@ -14,6 +14,7 @@ type recovery struct {
 	system  []*equation        // each has a first term that no other one has
 	quiet   int                // segments that have come since the last parity segment
 	used    bool               // there was one since trim looked
+	credit  int                // parity segments that are looked at before further segments must come
 }
 
 // symbol is what of a segment goes into parity segments.
@@ -37,13 +38,17 @@ type term struct {
 func (c *Core) takeParity(now Time, h Header, body []byte) {
 	r := &c.in
 	if r.recovery == nil {
-		r.recovery = new(recovery)
+		r.recovery = &recovery{credit: maxEquations}
 	}
 	r.recovery.quiet, r.recovery.used = 0, true
 	last := h.Sn + uint32(h.Frg) - 1
 	if before(last, r.next) || int(int32(last-r.next)) >= c.room() {
 		return // nothing is missing, or it is beyond what the peer was told to send
 	}
+	if r.recovery.credit == 0 {
+		return
+	}
+	r.recovery.credit--
 	index := uint8(h.Ts >> 24)
 	e := &equation{bytes: make([]byte, symbolHead, symbolHead+len(body))}
 	e.bytes[0], e.bytes[1], e.bytes[2] = byte(h.Ts), byte(h.Ts>>8), byte(h.Ts>>16)

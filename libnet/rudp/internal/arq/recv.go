@@ -71,6 +71,7 @@ func (c *Core) place(h Header, body []byte) {
 		if r.recovery.quiet++; r.recovery.quiet > maxQuiet {
 			r.recovery = nil
 		} else {
+			r.recovery.credit = min(r.recovery.credit+1, maxEquations)
 			r.recovery.note(h.Sn, h.Frg, body)
 		}
 	}
