@@ -22,7 +22,6 @@ type attemptConfig struct {
 	peer    wire.PeerID
 	id      nat.AttemptID
 	asker   bool
-	own     nat.Class
 	secret  []byte
 	tracker *helper
 }
@@ -38,6 +37,7 @@ type punchAttempt struct {
 
 	// Owned by run.
 	puncher *nat.Puncher
+	own     nat.Class
 	start   time.Time
 	wake    *time.Timer
 	went    bool // both were known
@@ -65,12 +65,17 @@ func newAttempt(p *punching, cfg attemptConfig) *punchAttempt {
 		found:   make(chan nat.PunchPath, maxPaths),
 		start:   time.Now(),
 		adopted: make(map[int]*rudp.Socket),
-		puncher: nat.NewPuncher(nat.PunchConfig{
-			Secret: cfg.secret, Self: nat.PeerKey(p.host.ID()), Peer: nat.PeerKey(cfg.peer),
-			Attempt: cfg.id, Asker: cfg.asker, Own: cfg.own,
-			CanTTL: p.host.endpoint.Socket().SetsTTL(), Spend: p.budget.Spend, Seed: mathrand.Uint64(),
-		}),
 	}
+}
+
+// newPuncher is for a host whose class is known as far as it can be.
+func (a *punchAttempt) newPuncher() *nat.Puncher {
+	h := a.p.host
+	return nat.NewPuncher(nat.PunchConfig{
+		Secret: a.cfg.secret, Self: nat.PeerKey(h.ID()), Peer: nat.PeerKey(a.cfg.peer),
+		Attempt: a.cfg.id, Asker: a.cfg.asker, Own: a.own,
+		CanTTL: h.endpoint.Socket().SetsTTL(), Spend: a.p.budget.Spend, Seed: mathrand.Uint64(),
+	})
 }
 
 // run makes the attempt, from its first event to the end of all its sockets that carry no session.
@@ -78,6 +83,8 @@ func (a *punchAttempt) run(ctx context.Context, first nat.PunchEvent) {
 	a.wake = time.NewTimer(time.Hour)
 	defer a.wake.Stop()
 	a.err = errNoHelp
+	a.own = a.p.awaitClass(ctx)
+	a.puncher = a.newPuncher()
 	var err error
 	if a.server, err = a.cfg.tracker.resolve(ctx); err != nil {
 		a.err = fmt.Errorf("%w: %w", errNoHelp, err)
@@ -111,7 +118,7 @@ func (a *punchAttempt) run(ctx context.Context, first nat.PunchEvent) {
 // goes notes that both are known. A search with many sockets or probes has to wait for another one: then it ends here.
 func (a *punchAttempt) goes(peer nat.Class) bool {
 	a.went = true
-	if nat.Choose(a.cfg.own, peer).Method == nat.MethodBirthday && !a.p.search(a) {
+	if nat.Choose(a.own, peer).Method == nat.MethodBirthday && !a.p.search(a) {
 		a.finish("The port of a symmetric NAT (NAT4) has to be searched for, and another search is under way.")
 		return false
 	}
@@ -188,7 +195,7 @@ func (a *punchAttempt) send(c nat.SendProbe) {
 
 // request asks the tracker; repetitions come from the same socket.
 func (a *punchAttempt) request(fresh bool) {
-	b := a.cfg.tracker.requests.Request(a.cfg.id, nat.PeerKey(a.cfg.peer), nat.Cookie{})
+	b := a.cfg.tracker.requests.Request(a.cfg.id, nat.PeerKey(a.cfg.peer), a.own, nat.Cookie{})
 	if fresh && a.fresh == nil {
 		if pc, err := a.p.host.openSocket(); err == nil {
 			a.fresh = newExtraSocket(pc, func(s *extraSocket, b []byte, _ netip.AddrPort) {
@@ -203,7 +210,7 @@ func (a *punchAttempt) request(fresh bool) {
 
 func (a *punchAttempt) showCookie(ev attemptEvent) {
 	if cookie, ok := a.cfg.tracker.requests.Cookie(ev.reply); ok {
-		a.write(ev.via, a.cfg.tracker.requests.Request(a.cfg.id, nat.PeerKey(a.cfg.peer), cookie))
+		a.write(ev.via, a.cfg.tracker.requests.Request(a.cfg.id, nat.PeerKey(a.cfg.peer), a.own, cookie))
 	}
 }
 

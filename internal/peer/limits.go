@@ -100,6 +100,9 @@ const (
 	// maxBirthdays bounds the attempts with hundreds of sockets or probes: their traffic and their ports are
 	// the line's and the router's.
 	maxBirthdays = 1
+	// classTime is how long an attempt waits for the host to learn how it is connected, which decides about the
+	// method: a discovery behind a NAT takes 1.5 s. Meanwhile the edge feeds the viewer.
+	classTime = 2 * time.Second
 	// attemptEvents bounds the datagrams that wait for an attempt's goroutine.
 	attemptEvents = 64
 	// maxPaths is how many paths an attempt can find: one of each word.

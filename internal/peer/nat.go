@@ -13,12 +13,14 @@ import (
 
 // DiscoverNAT learns from a STUN server "host:port" how the NATs before the host's
 // socket behave. It takes about 2 s. NATStatus tells the result from then on.
-func (h *Host) DiscoverNAT(ctx context.Context, server string) (nat.Result, error) {
+func (h *Host) DiscoverNAT(ctx context.Context, server string) (r nat.Result, err error) {
+	learned := h.punching.learn()
+	defer func() { learned(r.Class(), err) }()
 	addr, err := Resolve(ctx, server)
 	if err != nil {
 		return nat.Result{}, fmt.Errorf("find STUN server %s: %w", server, err)
 	}
-	r, err := nat.Discover(ctx, nat.DiscoverConfig{
+	r, err = nat.Discover(ctx, nat.DiscoverConfig{
 		Client: h.stun, Server: addr, Local: nat.LocalAddrs(h.LocalAddr()), Open: h.openSocket,
 	})
 	if err != nil {
@@ -29,9 +31,6 @@ func (h *Host) DiscoverNAT(ctx context.Context, server string) (nat.Result, erro
 	h.mu.Lock()
 	h.nat = &r
 	h.mu.Unlock()
-	h.punching.mu.Lock()
-	h.punching.class = r.Class()
-	h.punching.mu.Unlock()
 	return r, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net/netip"
 	"sync"
+	"time"
 
 	"p2plive/internal/signal"
 	"p2plive/internal/wire"
@@ -28,6 +29,7 @@ type punching struct {
 	mu        sync.Mutex // guards what follows
 	tracker   *helper    // nil: there is none at present
 	class     nat.Class
+	learning  chan struct{} // closed when the class is known; nil: it is, or nobody asks
 	attempts  map[nat.AttemptID]*punchAttempt
 	asked     int // attempts that others have asked for
 	birthdays int // attempts with many sockets or probes
@@ -99,9 +101,8 @@ func (h *Host) HandlePunch(m signal.Punch) {
 
 // wanted begins the attempt that another peer asks for, as far as there is room.
 func (p *punching) wanted(m signal.Punch, remote nat.Remote) {
-	method := nat.Choose(p.ownClass(), m.Class).Method
 	cfg := attemptConfig{peer: m.Peer.ID, id: m.Attempt}
-	if _, err := p.begin(cfg, method, nat.PunchWanted{Remote: remote}); err != nil {
+	if _, err := p.begin(cfg, nat.PunchWanted{Remote: remote}); err != nil {
 		p.host.log.Debug("connection request not followed", "peer", m.Peer.ID.Short(), "err", err)
 	}
 }
@@ -112,8 +113,44 @@ func (p *punching) ownClass() nat.Class {
 	return p.class
 }
 
+// learn says that the class is being found out; the caller calls learned when it is, or cannot be.
+func (p *punching) learn() (learned func(nat.Class, error)) {
+	done := make(chan struct{})
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.class == (nat.Class{}) {
+		p.learning = done
+	}
+	return func(c nat.Class, err error) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if err == nil {
+			p.class = c
+		}
+		p.learning = nil
+		close(done)
+	}
+}
+
+// awaitClass gives the class, for which it waits a moment if it is being found out.
+func (p *punching) awaitClass(ctx context.Context) nat.Class {
+	p.mu.Lock()
+	learning := p.learning
+	p.mu.Unlock()
+	if learning != nil {
+		timer := time.NewTimer(classTime)
+		defer timer.Stop()
+		select {
+		case <-learning:
+		case <-timer.C:
+		case <-ctx.Done():
+		}
+	}
+	return p.ownClass()
+}
+
 // begin starts an attempt, unless there are too many.
-func (p *punching) begin(cfg attemptConfig, method nat.Method, first nat.PunchEvent) (*punchAttempt, error) {
+func (p *punching) begin(cfg attemptConfig, first nat.PunchEvent) (*punchAttempt, error) {
 	var err error
 	if cfg.secret, err = p.host.cfg.Identity.SharedSecret(rudp.PeerID(cfg.peer)); err != nil {
 		return nil, err
@@ -127,17 +164,12 @@ func (p *punching) begin(cfg attemptConfig, method nat.Method, first nat.PunchEv
 		return nil, errors.New("the attempt is under way")
 	case !cfg.asker && p.asked >= maxAsked:
 		return nil, errors.New("too many attempts at once")
-	case method == nat.MethodBirthday && p.birthdays >= maxBirthdays:
-		return nil, errors.New("another long search is under way")
 	}
-	cfg.own, cfg.tracker = p.class, p.tracker
+	cfg.tracker = p.tracker
 	a := newAttempt(p, cfg)
 	p.attempts[cfg.id] = a
 	if !cfg.asker {
 		p.asked++
-	}
-	if a.birthday = method == nat.MethodBirthday; a.birthday {
-		p.birthdays++
 	}
 	p.host.wg.Go(func() { a.run(p.host.ctx, first) })
 	return a, nil
@@ -147,13 +179,11 @@ func (p *punching) begin(cfg attemptConfig, method nat.Method, first nat.PunchEv
 func (p *punching) search(a *punchAttempt) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if !a.birthday && p.birthdays >= maxBirthdays {
+	if p.birthdays >= maxBirthdays {
 		return false
 	}
-	if !a.birthday {
-		a.birthday = true
-		p.birthdays++
-	}
+	a.birthday = true
+	p.birthdays++
 	return true
 }
 
@@ -202,7 +232,7 @@ func (p *punching) handlePacket(b []byte, from netip.AddrPort, socket int) bool 
 func (p *punching) dial(ctx context.Context, peer wire.PeerID) (*rudp.Conn, error) {
 	cfg := attemptConfig{peer: peer, asker: true}
 	rand.Read(cfg.id[:])
-	a, err := p.begin(cfg, "", nat.PunchStart{})
+	a, err := p.begin(cfg, nat.PunchStart{})
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", errNoHelp, err)
 	}

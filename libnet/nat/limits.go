@@ -88,6 +88,9 @@ const (
 	// maxHeard bounds the addresses that are noted because an authentic probe came from there.
 	maxHeard = 16
 
+	// maxStep bounds the step of a sequential allocation that others are told of: see maxStride.
+	maxStep = 1000
+
 	// probeGap lies between the probes to two addresses: some routers drop bursts of new flows.
 	probeGap = 5 * time.Millisecond
 
@@ -100,9 +103,10 @@ const (
 	openGrace = 400 * time.Millisecond
 
 	// requestEvery repeats a connection request until the other's address is known: longer than most round
-	// trips through the tracker. The attempt ends after requestTime.
+	// trips through the tracker. The attempt ends after requestTime: the other may still be learning how it is
+	// connected.
 	requestEvery = 300 * time.Millisecond
-	requestTime  = 2 * time.Second
+	requestTime  = 3 * time.Second
 
 	// probeTime ends an attempt between cones: a path between them shows within a few round trips.
 	probeTime = 2 * time.Second

@@ -2,6 +2,11 @@
 
 package nat
 
+import (
+	"encoding/binary"
+	"slices"
+)
+
 // Class is what a peer tells others of how its socket is connected: as much as they need to choose how to
 // reach it.
 type Class struct {
@@ -12,6 +17,42 @@ type Class struct {
 
 // Class of a result.
 func (r Result) Class() Class { return Class{Type: r.Type, Allocation: r.Allocation, Step: r.Step} }
+
+// classLen is the length of a class in a connection request: type, allocation, step.
+const classLen = 1 + 1 + 2
+
+// types and allocations are by their numbers in connection requests.
+var (
+	types       = []Type{TypeUnknown, TypeOpen, TypeFirewall, TypeNAT1, TypeNAT2, TypeNAT3, TypeNAT4, TypeBlocked}
+	allocations = []Allocation{AllocationUnknown, Preserving, Sequential, Random}
+)
+
+func (c Class) append(b []byte) []byte {
+	b = append(b, byte(max(slices.Index(types, c.Type), 0)), byte(max(slices.Index(allocations, c.Allocation), 0)))
+	return binary.BigEndian.AppendUint16(b, uint16(int16(min(max(c.Step, -maxStep), maxStep))))
+}
+
+// readClass reads what append has written. What this version does not know is unknown, and a step that is none makes
+// ports that cannot be predicted.
+func readClass(b []byte) Class {
+	c := Class{Type: TypeUnknown, Allocation: AllocationUnknown}
+	if i := int(b[0]); i < len(types) {
+		c.Type = types[i]
+	}
+	if i := int(b[1]); i < len(allocations) {
+		c.Allocation = allocations[i]
+	}
+	if c.Allocation != Sequential {
+		return c
+	}
+	if c.Step = int(int16(binary.BigEndian.Uint16(b[2:]))); c.Step == 0 || c.Step < -maxStep || c.Step > maxStep {
+		c.Allocation, c.Step = Random, 0
+	}
+	return c
+}
+
+// known is whether discovery has told anything.
+func (c Class) known() bool { return c.Type != "" && c.Type != TypeUnknown }
 
 // Method is how two peers come together.
 type Method string

@@ -261,7 +261,7 @@ func (p *Puncher) start() {
 // ask sends a connection request, and notes when to repeat it.
 func (p *Puncher) ask() {
 	p.request = p.now + requestEvery
-	p.emit(SendRequest{Fresh: p.cfg.Own.Type == TypeNAT4 && p.cfg.Own.Allocation == Sequential})
+	p.emit(SendRequest{Fresh: p.samples()})
 }
 
 // wanted is step 3 and 4 of the flow: the asker is tried as far as that does no harm, and our own request sent.
@@ -275,8 +275,19 @@ func (p *Puncher) wanted(r Remote) {
 		p.over(p.plan.Reason)
 		return
 	}
-	p.ask()
+	if p.samples() {
+		p.ask()
+		p.open() // by the port after the one that the tracker sees
+		return
+	}
 	p.open()
+	p.sendDue() // before the request: the asker's first datagram may follow it at once
+	p.ask()
+}
+
+// samples tells whether requests come from new sockets, so that the tracker sees the port that the NAT gives now.
+func (p *Puncher) samples() bool {
+	return p.cfg.Own.Type == TypeNAT4 && p.cfg.Own.Allocation == Sequential
 }
 
 // goes is step 5: both try each other.
@@ -315,9 +326,7 @@ func (p *Puncher) advance() {
 	if p.request > 0 && p.now >= p.request {
 		p.ask()
 	}
-	for _, s := range p.schedule.due(p.now) {
-		p.probe(s)
-	}
+	p.sendDue()
 	if p.now >= p.ends {
 		p.over(p.failure())
 		return
@@ -330,6 +339,13 @@ func (p *Puncher) advance() {
 		next = min(next, at)
 	}
 	p.emit(Wake{At: next})
+}
+
+// sendDue sends the probes whose time has come.
+func (p *Puncher) sendDue() {
+	for _, s := range p.schedule.due(p.now) {
+		p.probe(s)
+	}
 }
 
 func (p *Puncher) over(reason string) {

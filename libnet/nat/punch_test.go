@@ -18,7 +18,7 @@ var (
 	aliceAddr  = netip.MustParseAddrPort("203.0.113.1:7100")
 	bobAddr    = netip.MustParseAddrPort("203.0.113.2:7100")
 	victim     = netip.MustParseAddrPort("192.0.2.66:53")
-	nat3       = Class{Type: TypeNAT3}
+	nat3       = Class{Type: TypeNAT3, Allocation: AllocationUnknown}
 )
 
 // TestFormats pins the datagrams of docs/protocol.md.
@@ -26,6 +26,7 @@ func TestFormats(t *testing.T) {
 	key := probeKey(secret, tryID, alice, bob)
 	request := request{
 		tag: [8]byte{9}, counter: 5, attempt: tryID, peer: bob, cookie: Cookie{7},
+		class: Class{Type: TypeNAT4, Allocation: Sequential, Step: -2},
 	}
 	for _, tt := range []struct {
 		name string
@@ -38,7 +39,7 @@ func TestFormats(t *testing.T) {
 			"080102" + "0102030405060708" + "00000004" + "00000003" + "77a4cadede73a0e50bdbc29119f9fa9d"},
 		{"request", request.encode([32]byte{6}),
 			"0901" + "0900000000000000" + "0000000000000005" + "0102030405060708" +
-				"02" + strings.Repeat("00", 31) + "0700000000000000" + "896787a69175e2af57102b0b8c91a33d"},
+				"02" + strings.Repeat("00", 31) + "0700000000000000" + "0602fffe" + "2da7132b369c461f341ea9751dd28281"},
 		{"reply", encodeReply(request, [32]byte{6}, Cookie{8}),
 			"0a01" + "0102030405060708" + "0000000000000005" + "0800000000000000" + "1167e53a888d195b0826bbc75ef4bef9"},
 	} {
@@ -82,8 +83,8 @@ func TestPuncherOrder(t *testing.T) {
 	if _, ok := find[SendRequest](cmds); !ok {
 		t.Error("no request")
 	}
-	if open, ok := find[SendProbe](cmds); !ok || open.TTL != openTTL || open.To != aliceAddr {
-		t.Errorf("first datagram %+v", open)
+	if open, ok := cmds[0].(SendProbe); !ok || open.TTL != openTTL || open.To != aliceAddr {
+		t.Errorf("first comes %+v", cmds[0])
 	}
 	if got := probes(cmds); len(got) > 0 {
 		t.Errorf("%d come through", len(got))

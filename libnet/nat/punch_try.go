@@ -63,7 +63,6 @@ func (p *Puncher) open() {
 			shut = append(shut, c)
 		}
 	}
-	// The port that our NAT gives next is the one after our request's.
 	if p.cfg.CanTTL && !p.cfg.Own.reachable() && p.plan.Method != MethodBirthday {
 		p.opened = true
 		if p.plan.Method == MethodPredict && p.plan.HardPeer {

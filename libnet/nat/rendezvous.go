@@ -165,6 +165,9 @@ func (r *Rendezvous) Handle(now time.Duration, b []byte, from netip.AddrPort) (r
 		r.limited(p)
 		return nil, nil
 	}
+	if q.class.known() {
+		p.Class = q.class // newer than what the long connection has brought
+	}
 	if cookie := r.cookie(p, from, now/cookieTime); from.Addr() != p.Observed && q.cookie != cookie &&
 		q.cookie != r.cookie(p, from, now/cookieTime-1) {
 		r.stats.Cookies++

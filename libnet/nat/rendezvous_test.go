@@ -24,20 +24,20 @@ func newTestRendezvous(cfg RendezvousConfig) *Rendezvous {
 func TestRendezvous(t *testing.T) {
 	r := newTestRendezvous(RendezvousConfig{})
 	a, b := NewRequester(aliceKey), NewRequester(bobKey)
-	relays, reply := r.Handle(0, a.Request(tryID, bob, Cookie{}), aliceAddr)
+	relays, reply := r.Handle(0, a.Request(tryID, bob, nat3, Cookie{}), aliceAddr)
 	want := Relay{To: bobKey.Tag, Kind: RelayWanted, Attempt: tryID, Peer: alice, Seen: aliceAddr, Class: nat3}
 	if len(relays) != 1 || relays[0] != want || reply != nil {
 		t.Fatalf("%+v, %x", relays, reply)
 	}
-	if relays, _ := r.Handle(0, a.Request(tryID, bob, Cookie{}), aliceAddr); len(relays) > 0 {
+	if relays, _ := r.Handle(0, a.Request(tryID, bob, nat3, Cookie{}), aliceAddr); len(relays) > 0 {
 		t.Errorf("a repetition is forwarded: %+v", relays)
 	}
-	relays, _ = r.Handle(0, b.Request(tryID, alice, Cookie{}), bobAddr)
+	relays, _ = r.Handle(0, b.Request(tryID, alice, nat3, Cookie{}), bobAddr)
 	if len(relays) != 2 || relays[0].Kind != RelayGo || relays[0].Seen != bobAddr || relays[1].Seen != aliceAddr ||
 		relays[0].To != aliceKey.Tag || relays[1].To != bobKey.Tag {
 		t.Errorf("%+v", relays)
 	}
-	if relays, _ := r.Handle(attemptTime, b.Request(tryID, alice, Cookie{}), bobAddr); len(relays) != 1 || relays[0].Kind != RelayWanted {
+	if relays, _ := r.Handle(attemptTime, b.Request(tryID, alice, nat3, Cookie{}), bobAddr); len(relays) != 1 || relays[0].Kind != RelayWanted {
 		t.Errorf("after the end of the attempt: %+v", relays)
 	}
 }
@@ -57,21 +57,21 @@ func TestRendezvousRefuses(t *testing.T) {
 		}
 		return relays[0].Reason
 	}
-	relays, _ := r.Handle(0, a.Request(AttemptID{1}, PeerKey{99}, Cookie{}), aliceAddr)
+	relays, _ := r.Handle(0, a.Request(AttemptID{1}, PeerKey{99}, nat3, Cookie{}), aliceAddr)
 	if reason(relays) == "" {
 		t.Error("a stranger can be asked for")
 	}
-	relays, _ = r.Handle(0, b.Request(AttemptID{2}, alice, Cookie{}), bobAddr)
+	relays, _ = r.Handle(0, b.Request(AttemptID{2}, alice, nat3, Cookie{}), bobAddr)
 	if reason(relays) != "no" {
 		t.Error("Allow is not asked")
 	}
 	r.SetClass(bobKey.Tag, Class{Type: TypeBlocked})
-	relays, _ = r.Handle(0, a.Request(AttemptID{3}, bob, Cookie{}), aliceAddr)
+	relays, _ = r.Handle(0, a.Request(AttemptID{3}, bob, nat3, Cookie{}), aliceAddr)
 	if reason(relays) == "" {
 		t.Error("tried without UDP")
 	}
 	r.Leave(bobKey.Tag)
-	relays, _ = r.Handle(0, a.Request(AttemptID{4}, bob, Cookie{}), aliceAddr)
+	relays, _ = r.Handle(0, a.Request(AttemptID{4}, bob, nat3, Cookie{}), aliceAddr)
 	if reason(relays) == "" {
 		t.Error("one who has left is asked")
 	}
@@ -81,12 +81,12 @@ func TestRendezvousRefuses(t *testing.T) {
 // no answer.
 func TestRendezvousAttacks(t *testing.T) {
 	r := newTestRendezvous(RendezvousConfig{})
-	good := NewRequester(aliceKey).Request(tryID, bob, Cookie{})
+	good := NewRequester(aliceKey).Request(tryID, bob, nat3, Cookie{})
 	if relays, _ := r.Handle(0, good, aliceAddr); len(relays) != 1 {
 		t.Fatal("the request itself is not forwarded")
 	}
-	stranger := NewRequester(RequestKey{Tag: [8]byte{77}}).Request(AttemptID{2}, bob, Cookie{})
-	guessed := NewRequester(RequestKey{Tag: aliceKey.Tag}).Request(AttemptID{3}, bob, Cookie{})
+	stranger := NewRequester(RequestKey{Tag: [8]byte{77}}).Request(AttemptID{2}, bob, nat3, Cookie{})
+	guessed := NewRequester(RequestKey{Tag: aliceKey.Tag}).Request(AttemptID{3}, bob, nat3, Cookie{})
 	for name, b := range map[string][]byte{"replayed": good, "of a stranger": stranger, "forged": guessed} {
 		for range 1000 {
 			relays, reply := r.Handle(time.Millisecond, b, victim)
@@ -104,7 +104,7 @@ func TestRendezvousAttacks(t *testing.T) {
 func TestRendezvousSource(t *testing.T) {
 	r := newTestRendezvous(RendezvousConfig{})
 	a := NewRequester(aliceKey)
-	request := a.Request(tryID, bob, Cookie{})
+	request := a.Request(tryID, bob, nat3, Cookie{})
 	relays, reply := r.Handle(0, request, victim)
 	if len(relays) > 0 || reply == nil || len(reply) >= len(request) {
 		t.Fatalf("%+v, a reply of %d bytes to %d", relays, len(reply), len(request))
@@ -117,15 +117,15 @@ func TestRendezvousSource(t *testing.T) {
 		t.Error("another one takes the reply")
 	}
 	elsewhere := netip.AddrPortFrom(victim.Addr(), victim.Port()+1)
-	if relays, _ := r.Handle(0, a.Request(tryID, bob, cookie), elsewhere); len(relays) > 0 {
+	if relays, _ := r.Handle(0, a.Request(tryID, bob, nat3, cookie), elsewhere); len(relays) > 0 {
 		t.Error("the cookie is good at another port")
 	}
-	if relays, _ := r.Handle(3*cookieTime, a.Request(tryID, bob, cookie), victim); len(relays) > 0 {
+	if relays, _ := r.Handle(3*cookieTime, a.Request(tryID, bob, nat3, cookie), victim); len(relays) > 0 {
 		t.Error("the cookie is good for ever")
 	}
-	_, reply = r.Handle(3*cookieTime, a.Request(tryID, bob, Cookie{}), victim)
+	_, reply = r.Handle(3*cookieTime, a.Request(tryID, bob, nat3, Cookie{}), victim)
 	cookie, _ = a.Cookie(reply)
-	if relays, _ := r.Handle(4*cookieTime, a.Request(tryID, bob, cookie), victim); len(relays) != 1 {
+	if relays, _ := r.Handle(4*cookieTime, a.Request(tryID, bob, nat3, cookie), victim); len(relays) != 1 {
 		t.Errorf("who shows the cookie is not let through: %+v", relays)
 	}
 }
@@ -141,7 +141,7 @@ func TestRendezvousFlood(t *testing.T) {
 	a := NewRequester(aliceKey)
 	forwarded := 0
 	for i := range 10_000 { // in ten seconds
-		relays, reply := r.Handle(time.Duration(i)*time.Millisecond, a.Request(AttemptID{byte(i), byte(i >> 8)}, bob, Cookie{}), aliceAddr)
+		relays, reply := r.Handle(time.Duration(i)*time.Millisecond, a.Request(AttemptID{byte(i), byte(i >> 8)}, bob, nat3, Cookie{}), aliceAddr)
 		forwarded += len(relays)
 		if reply != nil {
 			t.Fatal("a reply")
@@ -157,8 +157,31 @@ func TestRendezvousFlood(t *testing.T) {
 	dave := RequestKey{Tag: [8]byte{4}, Key: [32]byte{14}}
 	r.Join(Party{ID: PeerKey{3}, Key: carol, Observed: aliceAddr.Addr(), Class: nat3})
 	r.Join(Party{ID: PeerKey{4}, Key: dave, Observed: bobAddr.Addr(), Class: nat3})
-	if relays, _ := r.Handle(10*time.Second, NewRequester(carol).Request(AttemptID{0xff, 0xff}, PeerKey{4}, Cookie{}), aliceAddr); len(relays) != 1 {
+	if relays, _ := r.Handle(10*time.Second, NewRequester(carol).Request(AttemptID{0xff, 0xff}, PeerKey{4}, nat3, Cookie{}), aliceAddr); len(relays) != 1 {
 		t.Errorf("others are affected: %+v", relays)
+	}
+}
+
+// TestClass: a class comes through a request; what cannot be is unknown.
+func TestClass(t *testing.T) {
+	for _, kind := range types {
+		for _, allocation := range allocations {
+			c := Class{Type: kind, Allocation: allocation}
+			if allocation == Sequential {
+				c.Step = -3
+			}
+			if got := readClass(c.append(nil)); got != c {
+				t.Errorf("%+v became %+v", c, got)
+			}
+		}
+	}
+	if got := readClass([]byte{99, 99, 0, 0}); got != (Class{Type: TypeUnknown, Allocation: AllocationUnknown}) {
+		t.Errorf("%+v", got)
+	}
+	for _, step := range [][2]byte{{0, 0}, {0x7f, 0}, {0x80, 0}} {
+		if got := readClass([]byte{6, 2, step[0], step[1]}); got != (Class{Type: TypeNAT4, Allocation: Random}) {
+			t.Errorf("step %x: %+v", step, got)
+		}
 	}
 }
 
@@ -176,7 +199,7 @@ func TestCounterWindow(t *testing.T) {
 }
 
 func FuzzRendezvous(f *testing.F) {
-	f.Add(NewRequester(aliceKey).Request(tryID, bob, Cookie{}))
+	f.Add(NewRequester(aliceKey).Request(tryID, bob, nat3, Cookie{}))
 	f.Add([]byte{typeRequest, punchVersion})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		r := newTestRendezvous(RendezvousConfig{})
@@ -192,7 +215,7 @@ func FuzzRendezvous(f *testing.F) {
 
 func FuzzReply(f *testing.F) {
 	a := NewRequester(aliceKey)
-	a.Request(tryID, bob, Cookie{})
+	a.Request(tryID, bob, nat3, Cookie{})
 	f.Add(encodeReply(request{attempt: tryID, counter: 1}, aliceKey.Key, Cookie{5}))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		if _, ok := a.Cookie(b); ok && !genuine(b, aliceKey.Key) {

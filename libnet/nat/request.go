@@ -19,7 +19,7 @@ type RequestKey struct {
 type Cookie [8]byte
 
 const (
-	requestLen = 2 + 8 + 8 + 8 + 32 + 8 + punchMACLen
+	requestLen = 2 + 8 + 8 + 8 + 32 + 8 + classLen + punchMACLen
 	replyLen   = 2 + 8 + 8 + 8 + punchMACLen
 )
 
@@ -31,6 +31,7 @@ type request struct {
 	attempt AttemptID
 	peer    PeerKey // whom it is about
 	cookie  Cookie
+	class   Class // of the one who sends it
 }
 
 func (r request) encode(key [32]byte) []byte {
@@ -41,6 +42,7 @@ func (r request) encode(key [32]byte) []byte {
 	b = append(b, r.attempt[:]...)
 	b = append(b, r.peer[:]...)
 	b = append(b, r.cookie[:]...)
+	b = r.class.append(b)
 	return append(b, punchMAC(key[:], b)...)
 }
 
@@ -56,6 +58,7 @@ func parseRequest(b []byte) (r request) {
 	r.attempt = AttemptID(b[18:])
 	r.peer = PeerKey(b[26:])
 	r.cookie = Cookie(b[58:])
+	r.class = readClass(b[66:])
 	return r
 }
 
@@ -92,10 +95,10 @@ type Requester struct {
 // NewRequester writes for one long connection.
 func NewRequester(key RequestKey) *Requester { return &Requester{key: key} }
 
-// Request writes one; the cookie is zero unless the tracker has demanded it.
-func (r *Requester) Request(attempt AttemptID, peer PeerKey, cookie Cookie) []byte {
+// Request writes one that tells our class; the cookie is zero unless the tracker has demanded it.
+func (r *Requester) Request(attempt AttemptID, peer PeerKey, own Class, cookie Cookie) []byte {
 	return request{
-		tag: r.key.Tag, counter: r.counter.Add(1), attempt: attempt, peer: peer, cookie: cookie,
+		tag: r.key.Tag, counter: r.counter.Add(1), attempt: attempt, peer: peer, cookie: cookie, class: own,
 	}.encode(r.key.Key)
 }
 

@@ -19,7 +19,7 @@ type status struct {
 	FragmentsMissed int64 `json:"fragments_missed"`
 	FirstFragmentMS int64 `json:"first_fragment_ms"`
 	Peers           []struct {
-		Path, Reason, Role string
+		Addr, Path, Reason, Role string
 	}
 }
 
@@ -43,8 +43,14 @@ type watcher struct {
 // live runs a tracker, an edge and a source on the internet.
 func (l *lab) live() {
 	l.t.Helper()
-	tracker := "http://" + tracker1 + ":7000"
 	l.tracker(1)
+	l.stream()
+}
+
+// stream runs an edge and a source on the internet.
+func (l *lab) stream() {
+	l.t.Helper()
+	tracker := "http://" + tracker1 + ":7000"
 	l.start("internet", "edge", "--tracker", tracker, "--udp", tracker1+":7100", "--http", tracker1+":7180").
 		WaitLine(startTime, "edge is up")
 	l.start("internet", "source", "--tracker", tracker, "--name", "show", "--input", "demo", "--http", "127.0.0.1:7080").
@@ -54,7 +60,7 @@ func (l *lab) live() {
 // watch runs a viewer in a namespace.
 func (l *lab) watch(ns string, args ...string) *watcher {
 	l.t.Helper()
-	args = append([]string{"watch", "http://" + tracker1 + ":7000/s/show", "--json", "--http", "127.0.0.1:8080"}, args...)
+	args = append([]string{"watch", "http://" + tracker1 + ":7000/s/show", "--log-level", "debug", "--json", "--http", "127.0.0.1:8080"}, args...)
 	return &watcher{Process: l.start(ns, args...), t: l.t}
 }
 

@@ -184,13 +184,13 @@ func (p *peer) request(fresh bool) {
 		}
 		from = p.fresh[0]
 	}
-	from.WriteToUDPAddrPort(p.requester.Request(p.attempt, p.other.id, nat.Cookie{}), trackerAddr)
+	from.WriteToUDPAddrPort(p.requester.Request(p.attempt, p.other.id, p.kind.Class, nat.Cookie{}), trackerAddr)
 }
 
 // reply shows the cookie that the tracker demands.
 func (p *peer) reply(on *simnet.Conn, b []byte) {
 	if cookie, ok := p.requester.Cookie(b); ok {
-		on.WriteToUDPAddrPort(p.requester.Request(p.attempt, p.other.id, cookie), trackerAddr)
+		on.WriteToUDPAddrPort(p.requester.Request(p.attempt, p.other.id, p.kind.Class, cookie), trackerAddr)
 	}
 }
 
