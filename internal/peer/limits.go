@@ -57,20 +57,22 @@ const (
 	fullSamples = 3
 	maxWait     = 100 * time.Millisecond
 	minWaiting  = 8 << 10
-	// startUplink is what nearly all lines carry, in bits a second.
-	startUplink = 1_000_000
+	// startUplink, in bits a second, is less than most lines carry, and enough
+	// for a swarm to stand on its own from its first second on.
+	startUplink = 2_000_000
 	// startChildren times the rate of the largest tree is what lets the machine
 	// take one child: it spends 85% of what it is told.
 	startChildren = 1.25
 	// usedUplink of the estimate must be in use before it grows: what is above
 	// it has not been tried yet.
 	usedUplink = 0.6
-	// uplinkGrowth is how often the estimate grows: children come and settle
-	// in that time. It grows by firstGrowth until the line has been full, and
-	// then by laterGrowth.
-	uplinkGrowth = time.Second
-	firstGrowth  = 2.0
-	laterGrowth  = 1.1
+	// firstGrowth times what is used is tried after firstGrowthTime, in which
+	// children come, until the line has been full once; then laterGrowth times
+	// that after laterGrowthTime.
+	firstGrowth     = 2.0
+	firstGrowthTime = 400 * time.Millisecond
+	laterGrowth     = 1.1
+	laterGrowthTime = time.Second
 	// minUplinkPause is how long a line is not tried again after it was full;
 	// it doubles up to maxUplinkPause as long as it does not grow.
 	minUplinkPause = 10 * time.Second

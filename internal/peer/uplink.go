@@ -82,16 +82,14 @@ func (u *uplink) grow(now time.Duration, wire float64, tree int64) {
 	case now < u.next:
 	case u.rate-u.other < least:
 		// Not one child could be fed: nothing would ever show more.
-		u.rate, u.next = least+u.other, now+uplinkGrowth
+		u.rate, u.next = least+u.other, now+laterGrowthTime
 	case wire > usedUplink*u.rate:
-		factor := firstGrowth
-		if u.known {
-			factor = laterGrowth
+		if !u.known {
+			u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
+			return
 		}
-		u.rate, u.next = factor*u.rate, now+uplinkGrowth
-		if u.known && u.pause > minUplinkPause {
-			u.pause /= 2
-		}
+		u.rate, u.next = laterGrowth*u.rate, now+laterGrowthTime
+		u.pause = max(u.pause/2, minUplinkPause/2)
 	}
 }
 

@@ -144,6 +144,9 @@ func (m *Machine) keepNeighbours() {
 	}
 	for m.dialOne() {
 	}
+	if m.cfg.Role == wire.RoleViewer && m.now >= m.nextPrune && m.count(wire.RoleViewer) > calmViewers && m.idle() == calmTick {
+		m.prune()
+	}
 	m.wantPeers()
 	m.endGrace()
 	if m.now >= m.nextExchange {
@@ -226,7 +229,7 @@ func (m *Machine) needs(k *known, have *[wire.RoleViewer + 1]int) bool {
 func (m *Machine) prune() bool {
 	var oldest *neighbour
 	for _, n := range m.neighbours {
-		if !n.serves() && m.now-n.up > pruneAge && (oldest == nil || n.up < oldest.up) && !m.used(n) {
+		if !n.serves() && m.now-n.up > pruneAge && !m.near(n) && (oldest == nil || n.up < oldest.up) && !m.used(n) {
 			oldest = n
 		}
 	}

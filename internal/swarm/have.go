@@ -14,11 +14,12 @@ func (m *Machine) tell() {
 		return
 	}
 	m.nextTell = m.now + edgeHaveEvery
+	early := time.Duration(0)
 	if !m.serving() {
-		m.nextTell = m.now + haveEvery // all at once: one tick instead of many
+		early = haveEvery / 2 // all together, in one tick instead of many
 	}
 	for _, n := range m.neighbours {
-		if m.now >= n.nextHave {
+		if m.now+early >= n.nextHave {
 			n.nextHave = m.now + m.haveInterval(n)
 			m.tellHave(n)
 			m.tellTrees(n)

@@ -202,11 +202,13 @@ const (
 	// searchViewers is how many a viewer may have that still looks for a
 	// parent; beyond, one of no use goes for each that is dialled.
 	searchViewers = 20
+	// calmViewers is how many it keeps once it has a good place in every tree.
+	calmViewers = 12
 	// pruneEvery limits how often, and pruneAge spares those that have just come.
 	pruneEvery = 500 * time.Millisecond
 	// leafPruneEvery is for lines on which a handshake takes long.
 	leafPruneEvery = 3 * time.Second
-	pruneAge   = 5 * time.Second
+	pruneAge       = 5 * time.Second
 	// maxViewerNeighbours bounds control traffic; more are sent away.
 	maxViewerNeighbours = 24
 	// maxLeafNeighbours is for viewers whose uplink carries nobody: to answer

@@ -30,13 +30,19 @@ type Uplink struct {
 	Share float64 // of the viewers
 }
 
-// scenarios by name. The classes and shares are those of the event
+// scenarios by name. Home's and static's lines are those of the event
 // simulator's scenarios of the same names.
 var scenarios = map[string]Scenario{
 	// All uplinks together carry 1.2 copies of the stream.
 	"home": {
 		Viewers: 300, Rate: 3_012_000, MinRTT: 20 * time.Millisecond, MaxRTT: 60 * time.Millisecond, Loss: 0.01,
 		Uplinks: []Uplink{{128, 0.15}, {384, 0.25}, {1000, 0.25}, {5000, 0.25}, {20000, 0.10}},
+	},
+	// One room: what the loopback interface would show of a machine that is
+	// never short of CPU time.
+	"lan": {
+		Viewers: 50, Rate: 2_500_000, MinRTT: 200 * time.Microsecond, MaxRTT: time.Millisecond,
+		Uplinks: []Uplink{{1_000_000, 1}},
 	},
 	// Everybody has 1.5 copies to give, and nothing is lost.
 	"static": {
