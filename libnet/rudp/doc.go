@@ -18,6 +18,9 @@
 // left ([SendOptions]); the receiver learns how many are missing. A full send queue blocks [Channel.Send], and a receive
 // queue that is not read closes the window of the sender.
 //
+// While a path loses datagrams at random, channels that carry what must not be late add parity segments, from which the
+// receiver finds what is lost without a round trip; what they may cost is bounded, and nothing without losses.
+//
 // # Sharing the line
 //
 // What a session has in flight is bounded by the delay it adds to its path: it leaves the line to other traffic before

@@ -130,6 +130,9 @@ func TestBothMoveAndOneIsTold(t *testing.T) {
 			m.move(1, near).Down(true)
 			time.Sleep(5 * time.Second)
 			c, to := m.conns[side], m.addr(1-side)
+			if silent := c.Stats().Silent; silent < 4900*time.Millisecond || silent > 5*time.Second {
+				t.Errorf("silent for %v", silent)
+			}
 			rtt, err := c.Probe(context.Background(), onFirst(c, to))
 			if err != nil || rtt < 20*time.Millisecond || rtt > 21*time.Millisecond {
 				t.Fatalf("round trip %v, %v", rtt, err)
