@@ -20,20 +20,24 @@ const (
 	maxLocal = 4
 )
 
-// Addresses returns where other peers may reach the host, best first: the
+// Addresses returns where other peers may reach the host, best first: the one
+// that a router forwards, the
 // address that the tracker's STUN port sees, the one that its HTTP port sees
 // (as an unspecified address), and those of the local interfaces.
 func (h *Host) Addresses(ctx context.Context, hello signal.Hello) []netip.AddrPort {
 	local := h.LocalAddr()
-	if !local.Addr().IsUnspecified() {
-		return []netip.AddrPort{local}
-	}
 	var addrs []netip.AddrPort
 	add := func(a netip.AddrPort) {
 		if a.IsValid() && !slices.Contains(addrs, a) {
 			addrs = append(addrs, a)
 		}
 	}
+	add(h.Mapped())
+	if !local.Addr().IsUnspecified() {
+		add(local)
+		return addrs
+	}
+	mapped := len(addrs)
 	if server, err := Resolve(ctx, hello.TrackerUDP); err == nil {
 		ctx, cancel := context.WithTimeout(ctx, stunTimeout)
 		defer cancel()
@@ -44,7 +48,7 @@ func (h *Host) Addresses(ctx context.Context, hello signal.Hello) []netip.AddrPo
 		h.tunnels.heardUDP(err == nil)
 		add(reflexive)
 	}
-	if len(addrs) == 0 {
+	if len(addrs) == mapped {
 		add(netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port()))
 	}
 	for _, ip := range interfaceAddrs() {

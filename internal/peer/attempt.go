@@ -136,9 +136,9 @@ func (a *punchAttempt) do(cmd nat.PunchCommand) {
 	case nat.SendProbe:
 		a.send(c)
 	case nat.SendRequest:
-		a.request(c.Fresh)
+		a.request(c)
 	case nat.OpenSockets:
-		a.open256(c.N)
+		a.openSockets(c.N)
 	case nat.Adopt:
 		a.adopt(c.Socket)
 	case nat.PathFound:
@@ -194,9 +194,9 @@ func (a *punchAttempt) send(c nat.SendProbe) {
 }
 
 // request asks the tracker; repetitions come from the same socket.
-func (a *punchAttempt) request(fresh bool) {
+func (a *punchAttempt) request(c nat.SendRequest) {
 	b := a.cfg.tracker.requests.Request(a.cfg.id, nat.PeerKey(a.cfg.peer), a.own, nat.Cookie{})
-	if fresh && a.fresh == nil {
+	if c.Fresh && a.fresh == nil {
 		if pc, err := a.p.host.openSocket(); err == nil {
 			a.fresh = newExtraSocket(pc, func(s *extraSocket, b []byte, _ netip.AddrPort) {
 				if id, ok := nat.IsReply(b); ok && id == a.cfg.id {
@@ -205,7 +205,11 @@ func (a *punchAttempt) request(fresh bool) {
 			})
 		}
 	}
-	a.write(a.fresh, b)
+	via := a.fresh
+	if c.Socket > 0 && c.Socket <= len(a.extras) {
+		via = a.extras[c.Socket-1]
+	}
+	a.write(via, b)
 }
 
 func (a *punchAttempt) showCookie(ev attemptEvent) {
@@ -229,17 +233,20 @@ func (a *punchAttempt) tell(ev attemptEvent) {
 	}
 }
 
-// open256 opens the sockets of the birthday method, as many as the system gives.
-func (a *punchAttempt) open256(n int) {
+// openSockets opens further sockets, as many as the system gives.
+func (a *punchAttempt) openSockets(n int) {
 	for len(a.extras) < n {
 		pc, err := a.p.host.openSocket()
 		if err != nil {
 			break
 		}
 		number := len(a.extras) + 1
-		a.extras = append(a.extras, newExtraSocket(pc, func(_ *extraSocket, b []byte, from netip.AddrPort) {
+		a.extras = append(a.extras, newExtraSocket(pc, func(s *extraSocket, b []byte, from netip.AddrPort) {
 			if id, ok := nat.ProbeAttempt(b); ok && id == a.cfg.id {
 				a.tell(attemptEvent{punch: nat.PunchHeard{Socket: number, From: from, Data: b}})
+			}
+			if id, ok := nat.IsReply(b); ok && id == a.cfg.id {
+				a.tell(attemptEvent{reply: b, via: s})
 			}
 		}))
 	}

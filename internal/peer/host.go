@@ -61,7 +61,8 @@ type Host struct {
 
 	mu     sync.Mutex
 	swarms map[wire.StreamID]*Swarm
-	nat    *nat.Result // nil: not known yet
+	nat    *nat.Result    // nil: not known yet
+	mapped netip.AddrPort // on the router; invalid: none
 }
 
 // Listen binds a UDP address and starts a host on it. An empty address means

@@ -48,10 +48,14 @@ func (h *Host) MappingLifetime(ctx context.Context, server string) (nat.Lifetime
 func (h *Host) NATStatus() NATStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.nat == nil {
-		return NATStatus{unknown, unknown, unknown}
+	s := NATStatus{Mapping: unknown, Filtering: unknown, Type: unknown}
+	if h.nat != nil {
+		s = NATStatus{Mapping: string(h.nat.Mapping), Filtering: string(h.nat.Filtering), Type: string(h.nat.Type)}
 	}
-	return NATStatus{Mapping: string(h.nat.Mapping), Filtering: string(h.nat.Filtering), Type: string(h.nat.Type)}
+	if h.mapped.IsValid() {
+		s.Mapped = h.mapped.String()
+	}
+	return s
 }
 
 // Class is how the host is connected, as the newest DiscoverNAT has found.

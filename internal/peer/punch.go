@@ -84,7 +84,10 @@ func (h *Host) HandlePunch(m signal.Punch) {
 	remote := nat.Remote{Seen: m.Seen, Class: m.Class}
 	for _, addr := range m.Peer.Addrs {
 		kind := nat.SeenCandidate
-		if addr.Addr().IsPrivate() || addr.Addr().IsLoopback() || addr.Addr().Is6() {
+		switch {
+		case addr == m.Peer.Mapped:
+			kind = nat.MappedCandidate
+		case addr.Addr().IsPrivate() || addr.Addr().IsLoopback() || addr.Addr().Is6():
 			kind = nat.HostCandidate
 		}
 		remote.Candidates = append(remote.Candidates, nat.Candidate{Addr: addr, Kind: kind})

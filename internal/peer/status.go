@@ -42,6 +42,7 @@ type NATStatus struct {
 	Mapping   string `json:"mapping"`
 	Filtering string `json:"filtering"`
 	Type      string `json:"type"`
+	Mapped    string `json:"mapped,omitempty"` // the public address that a router forwards on request
 }
 
 // Percentiles of a delay, in milliseconds.
@@ -87,7 +88,7 @@ func NewStatus(st Stats, name, state string) Status {
 	}
 	s := Status{
 		State: state, Name: name,
-		NAT:            NATStatus{unknown, unknown, unknown},
+		NAT:            NATStatus{Mapping: unknown, Filtering: unknown, Type: unknown},
 		BytesFromPeers: st.BytesFromPeers, BytesFromEdges: st.BytesFromEdges, BytesUploaded: st.BytesUploaded,
 		FragmentsPlayed: st.FragmentsPlayed, FragmentsMissed: st.FragmentsMissed,
 		Stalls: st.Stalls, StallMS: st.Stalled.Milliseconds(),

@@ -29,6 +29,8 @@ type Announce struct {
 	// An unspecified address (0.0.0.0:7100) stands for the one that the
 	// tracker observes.
 	UDPAddrs []netip.AddrPort
+	// Mapped is the one of UDPAddrs that a router forwards on request; invalid: none.
+	Mapped netip.AddrPort
 
 	Edge   *EdgeAnnounce
 	Source *SourceAnnounce
@@ -93,6 +95,7 @@ func (a Announce) message(identity rudp.Identity, c Challenge, challengeKey rudp
 		PeerId:          c.Peer[:],
 		IdentityProof:   proof,
 		UdpAddrs:        FormatAddrs(a.UDPAddrs),
+		MappedAddr:      FormatMapped(a.Mapped),
 	}
 	switch {
 	case a.Edge != nil && a.Source == nil && a.Viewer == nil:

@@ -183,9 +183,9 @@ func (c *Client) SendReport(r Report) { c.outbox.put(r.message()) }
 
 // SendAddrs replaces the addresses that were announced. The Announce function
 // has to return them too from then on.
-func (c *Client) SendAddrs(addrs []netip.AddrPort) {
+func (c *Client) SendAddrs(addrs []netip.AddrPort, mapped netip.AddrPort) {
 	c.outbox.put(&signalpb.ClientMessage{Body: &signalpb.ClientMessage_Addresses{
-		Addresses: &signalpb.Addresses{UdpAddrs: FormatAddrs(addrs)},
+		Addresses: &signalpb.Addresses{UdpAddrs: FormatAddrs(addrs), MappedAddr: FormatMapped(mapped)},
 	}})
 }
 

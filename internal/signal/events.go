@@ -101,5 +101,6 @@ type PeerInfo struct {
 	ID      PeerID
 	Addrs   []netip.AddrPort // UDP
 	Role    Role
-	HTTPURL string // edge: where browsers reach it; else empty
+	Mapped  netip.AddrPort // the one of Addrs that a router forwards on request; invalid: none
+	HTTPURL string         // edge: where browsers reach it; else empty
 }

@@ -33,6 +33,7 @@ func (d door) check(m *signalpb.Announce, c signal.Challenge, challenge rudp.Ide
 		observed: observed,
 		addrs:    cleanAddrs(signal.ParseAddrs(m.GetUdpAddrs()), observed),
 	}
+	a.mapped = signal.ParseMapped(m.GetMappedAddr(), a.addrs)
 	var no *refusal
 	switch role := m.GetRole().(type) {
 	case *signalpb.Announce_Edge_:

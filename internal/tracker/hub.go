@@ -66,10 +66,10 @@ func (t *Tracker) leave(s *session, bye bool) {
 	t.deliver(t.reg.leave(time.Now(), s.id, bye))
 }
 
-func (t *Tracker) setAddrs(id connID, addrs []netip.AddrPort) {
+func (t *Tracker) setAddrs(id connID, addrs []netip.AddrPort, mapped netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.reg.setAddrs(id, addrs)
+	t.reg.setAddrs(id, addrs, mapped)
 }
 
 func (t *Tracker) setNAT(id connID, class nat.Class) {

@@ -206,7 +206,7 @@ func (r *registry) sampleViewers(m *member, s *stream, n int, exclude peerSet) [
 	taken := make(map[connID]bool, n)
 	var list []*member
 	accept := func(v *member) {
-		if v != m && !v.edgeOnly && !taken[v.id] && !exclude[v.peer] && nat.Possible(m.nat, v.nat) {
+		if v != m && !v.edgeOnly && !taken[v.id] && !exclude[v.peer] && possible(m, v) {
 			taken[v.id] = true
 			list = append(list, v)
 		}
@@ -237,4 +237,9 @@ func (r *registry) sampleViewers(m *member, s *stream, n int, exclude peerSet) [
 		accept(at(r.rng.IntN(total)))
 	}
 	return list
+}
+
+// possible tells whether two viewers can reach each other: by their NATs, or because a router forwards a port to one.
+func possible(a, b *member) bool {
+	return a.mapped.IsValid() || b.mapped.IsValid() || nat.Possible(a.nat, b.nat)
 }

@@ -20,6 +20,7 @@ type announcement struct {
 	peer     signal.PeerID
 	role     signal.Role
 	addrs    []netip.AddrPort
+	mapped   netip.AddrPort // the one of addrs that a router forwards on request
 	observed netip.Addr
 	requests nat.RequestKey // of its connection requests
 
@@ -98,9 +99,9 @@ func (m *member) infoFor(to *member) *signalpb.PeerInfo {
 	}
 	return &signalpb.PeerInfo{
 		PeerId:   m.peer[:],
-		UdpAddrs: signal.FormatAddrs(addrs),
-		Role:     signalpb.Role(m.role),
-		HttpUrl:  m.httpURL,
+		UdpAddrs: signal.FormatAddrs(addrs), MappedAddr: signal.FormatMapped(m.mapped),
+		Role:    signalpb.Role(m.role),
+		HttpUrl: m.httpURL,
 	}
 }
 

@@ -268,9 +268,9 @@ func (r *registry) end(s *stream) {
 }
 
 // setAddrs replaces the addresses of a member.
-func (r *registry) setAddrs(id connID, addrs []netip.AddrPort) {
+func (r *registry) setAddrs(id connID, addrs []netip.AddrPort, mapped netip.AddrPort) {
 	if m := r.members[id]; m != nil {
-		m.addrs = addrs
+		m.addrs, m.mapped = addrs, mapped
 	}
 }
 

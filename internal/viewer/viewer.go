@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -36,13 +38,15 @@ const natInterval = time.Minute
 
 // Config of a viewer.
 type Config struct {
-	Link        string          // "http://tracker/s/NAME-or-ID"
-	HTTP        string          // address of the local page; empty: none
-	UDP         string          // address of the sessions' socket, default ":0"
-	UploadLimit int64           // bits a second given to other viewers; 0: no limit
-	EdgeOnly    bool            // take the stream from edges only; no other viewer learns of this one
-	Network     sockets.Network // default: this machine's
-	Logger      *slog.Logger
+	Link        string // "http://tracker/s/NAME-or-ID"
+	HTTP        string // address of the local page; empty: none
+	UDP         string // address of the sessions' socket, default ":0"
+	UploadLimit int64  // bits a second given to other viewers; 0: no limit
+	// NoPortMapping keeps the viewer from asking the home's router for a port.
+	NoPortMapping bool
+	EdgeOnly      bool            // take the stream from edges only; no other viewer learns of this one
+	Network       sockets.Network // default: this machine's
+	Logger        *slog.Logger
 }
 
 // Viewer is a running viewer.
@@ -58,12 +62,14 @@ type Viewer struct {
 	start  time.Time
 	stun   chan string // capacity 1: the server to ask about the NAT
 
-	mu    sync.Mutex
-	swarm *peer.Swarm // nil until the stream is live
-	name  string
-	state string
-	last  peer.Stats    // of the swarm that was left, empty before the first
-	lead  time.Duration // from the start to joining; 0: the stream had to be waited for
+	mu     sync.Mutex
+	swarm  *peer.Swarm // nil until the stream is live
+	name   string
+	state  string
+	last   peer.Stats       // of the swarm that was left, empty before the first
+	addrs  []netip.AddrPort // as they were announced; nil: not yet
+	mapped netip.AddrPort   // the one of them that a router forwards
+	lead   time.Duration    // from the start to joining; 0: the stream had to be waited for
 }
 
 // New checks the configuration and binds the sockets.
@@ -127,6 +133,9 @@ func (v *Viewer) Serve(ctx context.Context) error {
 	group.Go(func() error { return v.follow() })
 	group.Go(func() error { v.report(ctx); return nil })
 	group.Go(func() error { v.discoverNAT(ctx); return nil })
+	if !v.cfg.NoPortMapping && !v.cfg.EdgeOnly {
+		group.Go(func() error { v.host.MapPort(ctx, v.readdress); return nil })
+	}
 	if v.page != nil {
 		group.Go(func() error { return webui.ServePlayer(ctx, v.page, v.hub, func() any { return v.Status() }) })
 	}
@@ -156,9 +165,27 @@ func (v *Viewer) announce(ctx context.Context, hello signal.Hello) (signal.Annou
 	}
 	a := signal.Announce{Viewer: &signal.ViewerAnnounce{Stream: v.stream, EdgeOnly: v.cfg.EdgeOnly}}
 	if !v.cfg.EdgeOnly { // else nobody needs them
-		a.UDPAddrs = v.host.Addresses(ctx, hello)
+		a.UDPAddrs, a.Mapped = v.host.Addresses(ctx, hello), v.host.Mapped()
+		v.mu.Lock()
+		v.addrs, v.mapped = a.UDPAddrs, a.Mapped
+		v.mu.Unlock()
 	}
 	return a, nil
+}
+
+// readdress tells the tracker of an address that a router forwards, or does not any more.
+func (v *Viewer) readdress() {
+	mapped := v.host.Mapped()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.addrs == nil {
+		return // the announcement will tell
+	}
+	v.addrs = slices.DeleteFunc(slices.Clone(v.addrs), func(a netip.AddrPort) bool { return a == mapped || a == v.mapped })
+	if v.mapped = mapped; mapped.IsValid() {
+		v.addrs = slices.Insert(v.addrs, 0, mapped)
+	}
+	v.client.SendAddrs(v.addrs, mapped)
 }
 
 // discoverNAT learns how the NAT behaves, in the background: nothing waits for it.

@@ -102,6 +102,10 @@ const (
 	// comes through: longer than a lost segment of the asker's long connection takes. See Puncher.
 	openGrace = 400 * time.Millisecond
 
+	// afreshAfter is when the asker goes on from another socket if nothing has come: the answer to its first
+	// probes and to the second ones has had time on most paths.
+	afreshAfter = 600 * time.Millisecond
+
 	// requestEvery repeats a connection request until the other's address is known: longer than most round
 	// trips through the tracker. The attempt ends after requestTime: the other may still be learning how it is
 	// connected.

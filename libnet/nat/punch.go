@@ -94,9 +94,12 @@ type (
 		Data   []byte
 		TTL    int
 	}
-	// SendRequest sends a connection request to the tracker's UDP port, from the sessions' socket; Fresh:
-	// from a new one, so that the tracker sees the port that the NAT gives at this moment.
-	SendRequest struct{ Fresh bool }
+	// SendRequest sends a connection request to the tracker's UDP port from a socket; Fresh: from a new one
+	// of its own, so that the tracker sees the port that the NAT gives at this moment.
+	SendRequest struct {
+		Socket int
+		Fresh  bool
+	}
 	// OpenSockets opens N further sockets on any port; PunchSockets follows.
 	OpenSockets struct{ N int }
 	// Adopt says that a further socket may carry the session: the peer will dial, or is dialled, there.
@@ -143,7 +146,8 @@ type PunchStats struct {
 // remembers a datagram that comes before its host has sent to the sender, as a connection of the router's own,
 // and then gives the host another port towards that sender: a cone NAT turns into a symmetric one for this
 // pair. So the side that was asked first opens its own NAT by datagrams whose time to live ends before the
-// other's router, and leaves it to the asker to send the first one that comes through.
+// other's router, and leaves it to the asker to send the first one that comes through. Where nothing comes through all
+// the same, because a router remembers something from before, the asker goes on from another socket.
 type Puncher struct {
 	cfg        PunchConfig
 	send, recv []byte // keys
@@ -157,6 +161,8 @@ type Puncher struct {
 	went    time.Duration // when both were known
 	ends    time.Duration // the state does
 	request time.Duration // when the next one is due; 0: never again
+	afresh  time.Duration // when another socket is tried; 0: not at all
+	base    int           // the socket that is used
 	remote  Remote
 	plan    Plan
 	opened  bool // openings were sent
@@ -238,7 +244,7 @@ func (p *Puncher) Handle(now time.Duration, ev PunchEvent) []PunchCommand {
 	case PunchHeard:
 		p.hear(e)
 	case PunchSockets:
-		p.openBirthday(e.N)
+		p.useSockets(e.N)
 	}
 	p.advance()
 	return p.out
@@ -261,7 +267,7 @@ func (p *Puncher) start() {
 // ask sends a connection request, and notes when to repeat it.
 func (p *Puncher) ask() {
 	p.request = p.now + requestEvery
-	p.emit(SendRequest{Fresh: p.samples()})
+	p.emit(SendRequest{Socket: p.base, Fresh: p.samples()})
 }
 
 // wanted is step 3 and 4 of the flow: the asker is tried as far as that does no harm, and our own request sent.
@@ -292,6 +298,10 @@ func (p *Puncher) samples() bool {
 
 // goes is step 5: both try each other.
 func (p *Puncher) goes(r Remote) {
+	if p.state == punchTrying && p.found == nil && r.Seen != p.remote.Seen {
+		p.moved(r)
+		return
+	}
 	if p.state != punchAsking && p.state != punchWanted {
 		return
 	}
@@ -307,6 +317,9 @@ func (p *Puncher) goes(r Remote) {
 		p.ends = p.now + birthdayTime
 	default:
 		p.ends = p.now + probeTime
+		if p.cfg.Asker {
+			p.afresh = p.now + afreshAfter
+		}
 	}
 	p.try()
 }
@@ -325,8 +338,17 @@ func (p *Puncher) advance() {
 	}
 	if p.request > 0 && p.now >= p.request {
 		p.ask()
+		if p.state == punchTrying { // from another socket: once again will do
+			p.request = 0
+		}
 	}
 	p.sendDue()
+	if p.afresh > 0 && p.now >= p.afresh {
+		p.afresh = 0
+		if p.state == punchTrying && p.heard == 0 {
+			p.emit(OpenSockets{N: 1})
+		}
+	}
 	if p.now >= p.ends {
 		p.over(p.failure())
 		return
@@ -334,6 +356,9 @@ func (p *Puncher) advance() {
 	next := p.ends
 	if p.request > 0 {
 		next = min(next, p.request)
+	}
+	if p.afresh > 0 {
+		next = min(next, p.afresh)
 	}
 	if at, ok := p.schedule.next(); ok {
 		next = min(next, at)

@@ -165,7 +165,7 @@ func (p *Puncher) volley(from time.Duration, times []time.Duration, ttl int, to 
 	for _, t := range times {
 		for i, c := range to {
 			list = append(list, planned{
-				at: from + t + time.Duration(i)*probeGap, to: place{0, c.Addr}, as: c.Kind, ttl: ttl,
+				at: from + t + time.Duration(i)*probeGap, to: place{p.base, c.Addr}, as: c.Kind, ttl: ttl,
 			})
 		}
 	}
@@ -191,11 +191,39 @@ func (p *Puncher) birthday(from time.Duration) {
 	p.schedule.add(list...)
 }
 
+// useSockets goes on with our further sockets.
+func (p *Puncher) useSockets(n int) {
+	switch {
+	case p.state != punchTrying || n == 0:
+	case p.plan.Method == MethodBirthday:
+		p.openBirthday(n)
+	default:
+		p.goAfresh()
+	}
+}
+
+// goAfresh goes on from another socket: no router remembers anything about its port. The other hears of it by the
+// tracker, and sends at once, for we have opened our NAT by then.
+func (p *Puncher) goAfresh() {
+	p.base, p.schedule = 1, nil
+	if p.cfg.CanTTL {
+		p.volley(p.now, []time.Duration{0}, openTTL, p.candidates())
+		p.sendDue()
+	}
+	p.ask()
+	p.ends = p.now + probeTime
+	p.volley(p.now+openGrace, rounds, 0, p.candidates())
+}
+
+// moved goes on with the asker's other socket.
+func (p *Puncher) moved(r Remote) {
+	p.know(r)
+	p.ends, p.schedule = p.now+probeTime, nil
+	p.volley(p.now, rounds, 0, p.candidates())
+}
+
 // openBirthday opens the NAT from each of our further sockets.
 func (p *Puncher) openBirthday(n int) {
-	if p.state != punchTrying {
-		return
-	}
 	ttl := 0
 	if p.cfg.CanTTL {
 		ttl = openTTL

@@ -93,6 +93,7 @@ type meeting struct {
 	seen         netip.AddrPort // the asker
 	at           time.Duration
 	met          bool
+	moved        bool // the asker has gone on from another socket
 }
 
 // pace is the generic cell rate algorithm for one peer.
@@ -216,9 +217,14 @@ func (r *Rendezvous) begin(now time.Duration, p *party, q request, from netip.Ad
 	return []Relay{{To: m.other, Kind: RelayWanted, Attempt: m.id, Peer: p.ID, Seen: from, Class: p.Class}}
 }
 
-// again takes a further request of an attempt: the other's (step 4), or a repetition.
+// again takes a further request of an attempt: the other's (step 4), one from another socket of the asker, or a
+// repetition.
 func (r *Rendezvous) again(m *meeting, p *party, q request, from netip.AddrPort) []Relay {
 	asker := r.parties[m.asker]
+	if m.met && !m.moved && p == asker && from != m.seen && r.parties[m.other] != nil {
+		m.moved, m.seen = true, from
+		return []Relay{{To: m.other, Kind: RelayGo, Attempt: m.id, Peer: p.ID, Seen: from, Class: p.Class}}
+	}
 	if m.met || p.Key.Tag != m.other || asker == nil || asker.ID != q.peer {
 		r.stats.Repeated++
 		return nil

@@ -18,7 +18,10 @@ type status struct {
 	FragmentsPlayed int64 `json:"fragments_played"`
 	FragmentsMissed int64 `json:"fragments_missed"`
 	FirstFragmentMS int64 `json:"first_fragment_ms"`
-	Peers           []struct {
+	NAT             struct {
+		Mapped string
+	}
+	Peers []struct {
 		Addr, Path, Reason, Role string
 	}
 }

@@ -146,9 +146,9 @@ func TestLife(t *testing.T) {
 		a.reaches("punched", "203.0.114.10:")
 		b.reaches("punched", "203.0.113.10:")
 
-		l.in("router1", "ip", "addr", "add", "203.0.113.11/24", "dev", "wan")
 		l.in("router1", "ip", "addr", "del", "203.0.113.10/24", "dev", "wan")
-		l.in("router1", "ip", "route", "replace", "default", "via", "203.0.113.1")
+		l.in("router1", "ip", "addr", "add", "203.0.113.11/24", "dev", "wan")
+		l.in("router1", "ip", "route", "add", "default", "via", "203.0.113.1")
 		both()
 		a.reaches("punched", "203.0.114.10:")
 		b.reaches("punched", "203.0.113.11:")

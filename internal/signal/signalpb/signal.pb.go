@@ -554,7 +554,8 @@ type Announce struct {
 	//	*Announce_Source_
 	//	*Announce_Viewer_
 	Role          isAnnounce_Role `protobuf_oneof:"role"`
-	Software      string          `protobuf:"bytes,8,opt,name=software,proto3" json:"software,omitempty"` // for the tracker's log, "p2plive/0.1.0"
+	Software      string          `protobuf:"bytes,8,opt,name=software,proto3" json:"software,omitempty"`                       // for the tracker's log, "p2plive/0.1.0"
+	MappedAddr    string          `protobuf:"bytes,9,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"` // the one of udp_addrs that a router forwards on request; may be empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -658,6 +659,13 @@ func (x *Announce) GetSoftware() string {
 	return ""
 }
 
+func (x *Announce) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
+}
+
 type isAnnounce_Role interface {
 	isAnnounce_Role()
 }
@@ -684,6 +692,7 @@ func (*Announce_Viewer_) isAnnounce_Role() {}
 type Addresses struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UdpAddrs      []string               `protobuf:"bytes,1,rep,name=udp_addrs,json=udpAddrs,proto3" json:"udp_addrs,omitempty"`
+	MappedAddr    string                 `protobuf:"bytes,2,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -723,6 +732,13 @@ func (x *Addresses) GetUdpAddrs() []string {
 		return x.UdpAddrs
 	}
 	return nil
+}
+
+func (x *Addresses) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
 }
 
 // PeersRequest asks for more candidates: a source gets edges, a viewer edges
@@ -1530,7 +1546,8 @@ type PeerInfo struct {
 	PeerId        []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
 	UdpAddrs      []string               `protobuf:"bytes,2,rep,name=udp_addrs,json=udpAddrs,proto3" json:"udp_addrs,omitempty"`
 	Role          Role                   `protobuf:"varint,3,opt,name=role,proto3,enum=p2plive.signal.v1.Role" json:"role,omitempty"`
-	HttpUrl       string                 `protobuf:"bytes,4,opt,name=http_url,json=httpUrl,proto3" json:"http_url,omitempty"` // edge
+	HttpUrl       string                 `protobuf:"bytes,4,opt,name=http_url,json=httpUrl,proto3" json:"http_url,omitempty"`          // edge
+	MappedAddr    string                 `protobuf:"bytes,5,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"` // as in Announce
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1589,6 +1606,13 @@ func (x *PeerInfo) GetRole() Role {
 func (x *PeerInfo) GetHttpUrl() string {
 	if x != nil {
 		return x.HttpUrl
+	}
+	return ""
+}
+
+func (x *PeerInfo) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
 	}
 	return ""
 }
@@ -2213,7 +2237,7 @@ const file_signal_proto_rawDesc = "" +
 	"\tbad_piece\x18\x05 \x01(\v2\x1b.p2plive.signal.v1.BadPieceH\x00R\bbadPiece\x12*\n" +
 	"\x03bye\x18\x06 \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03bye\x12*\n" +
 	"\x03nat\x18\a \x01(\v2\x16.p2plive.signal.v1.NatH\x00R\x03natB\x06\n" +
-	"\x04body\"\x8e\x05\n" +
+	"\x04body\"\xaf\x05\n" +
 	"\bAnnounce\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x17\n" +
 	"\apeer_id\x18\x02 \x01(\fR\x06peerId\x12%\n" +
@@ -2222,7 +2246,9 @@ const file_signal_proto_rawDesc = "" +
 	"\x04edge\x18\x05 \x01(\v2 .p2plive.signal.v1.Announce.EdgeH\x00R\x04edge\x12<\n" +
 	"\x06source\x18\x06 \x01(\v2\".p2plive.signal.v1.Announce.SourceH\x00R\x06source\x12<\n" +
 	"\x06viewer\x18\a \x01(\v2\".p2plive.signal.v1.Announce.ViewerH\x00R\x06viewer\x12\x1a\n" +
-	"\bsoftware\x18\b \x01(\tR\bsoftware\x1ak\n" +
+	"\bsoftware\x18\b \x01(\tR\bsoftware\x12\x1f\n" +
+	"\vmapped_addr\x18\t \x01(\tR\n" +
+	"mappedAddr\x1ak\n" +
 	"\x04Edge\x12\x1b\n" +
 	"\tkey_proof\x18\x01 \x01(\fR\bkeyProof\x12\x19\n" +
 	"\bhttp_url\x18\x02 \x01(\tR\ahttpUrl\x12+\n" +
@@ -2236,9 +2262,11 @@ const file_signal_proto_rawDesc = "" +
 	"\x06Viewer\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n" +
 	"\tedge_only\x18\x02 \x01(\bR\bedgeOnlyB\x06\n" +
-	"\x04role\"(\n" +
+	"\x04role\"I\n" +
 	"\tAddresses\x12\x1b\n" +
-	"\tudp_addrs\x18\x01 \x03(\tR\budpAddrs\">\n" +
+	"\tudp_addrs\x18\x01 \x03(\tR\budpAddrs\x12\x1f\n" +
+	"\vmapped_addr\x18\x02 \x01(\tR\n" +
+	"mappedAddr\">\n" +
 	"\fPeersRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x18\n" +
 	"\aexclude\x18\x02 \x03(\fR\aexclude\"\xc6\x02\n" +
@@ -2298,12 +2326,14 @@ const file_signal_proto_rawDesc = "" +
 	"\x06ticket\x18\x05 \x01(\fR\x06ticket\"W\n" +
 	"\x05Peers\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\fR\bstreamId\x121\n" +
-	"\x05peers\x18\x02 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\x88\x01\n" +
+	"\x05peers\x18\x02 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\xa9\x01\n" +
 	"\bPeerInfo\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12\x1b\n" +
 	"\tudp_addrs\x18\x02 \x03(\tR\budpAddrs\x12+\n" +
 	"\x04role\x18\x03 \x01(\x0e2\x17.p2plive.signal.v1.RoleR\x04role\x12\x19\n" +
-	"\bhttp_url\x18\x04 \x01(\tR\ahttpUrl\"\x86\x01\n" +
+	"\bhttp_url\x18\x04 \x01(\tR\ahttpUrl\x12\x1f\n" +
+	"\vmapped_addr\x18\x05 \x01(\tR\n" +
+	"mappedAddr\"\x86\x01\n" +
 	"\vStreamState\x12.\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x18.p2plive.signal.v1.StateR\x05state\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\fR\bstreamId\x12\x12\n" +

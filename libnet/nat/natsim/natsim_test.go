@@ -84,6 +84,16 @@ func TestNoTTL(t *testing.T) {
 	}
 }
 
+// TestSpoiled: where a router remembers what has come unasked before, another socket helps.
+func TestSpoiled(t *testing.T) {
+	for seed := range uint64(20) {
+		o, err := Run(Config{Asker: Masquerade(), Other: Masquerade(), Seed: seed, Spoiled: true})
+		if err != nil || !o.OK || o.Path.Socket != 1 || o.Time > 2*time.Second {
+			t.Errorf("seed %d: %+v, %v", seed, o, err)
+		}
+	}
+}
+
 // TestElsewhere: an address that is not that of the long connection is proved by a cookie first, which takes one more
 // round trip.
 func TestElsewhere(t *testing.T) {

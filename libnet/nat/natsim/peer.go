@@ -23,6 +23,7 @@ type peer struct {
 	w         *world
 	kind      Kind
 	host      *simnet.Host
+	public    netip.Addr
 	sockets   []*simnet.Conn // 0: that of the sessions
 	fresh     []*simnet.Conn
 	id        nat.PeerKey
@@ -45,6 +46,7 @@ func newPeer(w *world, i int, kind Kind, canTTL, elsewhere bool) (*peer, error) 
 	p := &peer{w: w, kind: kind, canTTL: canTTL, adopted: map[int]bool{0: true}, unproved: make(map[netip.AddrPort]int)}
 	p.id[0], p.key.Tag[0], p.key.Key[0] = byte(i+1), byte(i+1), byte(i+1)
 	public := netip.AddrFrom4([4]byte{203, 0, byte(113 + i), 10})
+	p.public = public
 	var err error
 	if kind.NAT == nil {
 		p.host, err = w.net.Host(public, w.line(), w.line())
@@ -106,6 +108,11 @@ func (p *peer) behind(public netip.Addr) error {
 // greet is what asking for the public address leaves behind: a mapping towards the tracker.
 func (p *peer) greet() { p.sockets[0].WriteToUDPAddrPort([]byte{0}, trackerAddr) }
 
+// spoil sends to the other unasked, as a session does whose NAT has forgotten it.
+func (p *peer) spoil() {
+	p.sockets[0].WriteToUDPAddrPort([]byte{0}, netip.AddrPortFrom(p.other.public, peerPort))
+}
+
 func (p *peer) begin(attempt nat.AttemptID, asker bool, ev nat.PunchEvent) {
 	p.attempt, p.asked = attempt, p.w.net.Now()
 	p.puncher = nat.NewPuncher(nat.PunchConfig{
@@ -139,10 +146,10 @@ func (p *peer) do(cmd nat.PunchCommand) {
 	case nat.SendProbe:
 		p.sendProbe(c)
 	case nat.SendRequest:
-		p.request(c.Fresh)
+		p.request(c)
 	case nat.OpenSockets:
 		for range c.N {
-			pc, err := listen(p.host, 0)
+			pc, err := p.anyPort()
 			if err != nil {
 				break
 			}
@@ -174,17 +181,27 @@ func (p *peer) sendProbe(c nat.SendProbe) {
 	}
 }
 
-func (p *peer) request(fresh bool) {
-	from := p.sockets[0]
-	if fresh {
+func (p *peer) request(c nat.SendRequest) {
+	from := p.sockets[c.Socket]
+	if c.Fresh {
 		if len(p.fresh) == 0 { // a repetition comes from the same
-			if pc, err := listen(p.host, 0); err == nil {
+			if pc, err := p.anyPort(); err == nil {
 				p.fresh = append(p.fresh, pc)
 			}
 		}
 		from = p.fresh[0]
 	}
 	from.WriteToUDPAddrPort(p.requester.Request(p.attempt, p.other.id, p.kind.Class, nat.Cookie{}), trackerAddr)
+}
+
+// anyPort opens a further socket, at a port that the neighbour hardly has.
+func (p *peer) anyPort() (pc *simnet.Conn, err error) {
+	for range 10 {
+		if pc, err = listen(p.host, uint16(32768+p.w.rng.IntN(16384))); err == nil {
+			return pc, nil
+		}
+	}
+	return nil, err
 }
 
 // reply shows the cookie that the tracker demands.

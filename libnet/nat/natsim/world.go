@@ -35,6 +35,7 @@ type Config struct {
 	Asker, Other Kind
 	Seed         uint64
 	NoTTL        bool // sockets cannot set the time to live
+	Spoiled      bool // both have sent to each other before, at different times
 	Elsewhere    bool // the long connections come from other addresses than datagrams do
 }
 
@@ -88,6 +89,11 @@ func Run(cfg Config) (Outcome, error) {
 	for i, p := range w.peers {
 		p.other = w.peers[1-i]
 		p.greet()
+	}
+	if cfg.Spoiled {
+		for i, p := range w.peers {
+			w.after(time.Duration(i+1)*300*time.Millisecond, func() { p.spoil() })
+		}
 	}
 	w.after(time.Second, func() { w.peers[0].begin(w.attempt(), true, nat.PunchStart{}) })
 	w.loop()
