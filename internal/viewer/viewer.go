@@ -35,11 +35,12 @@ const natInterval = time.Minute
 
 // Config of a viewer.
 type Config struct {
-	Link        string          // "http://tracker/s/NAME-or-ID"
-	HTTP        string          // address of the local page; empty: none
-	UDP         string          // address of the sessions' socket, default ":0"
-	UploadLimit int64           // bits a second given to other viewers; 0: no limit
-	Network     sockets.Network // default: this machine's
+	Link        string           // "http://tracker/s/NAME-or-ID"
+	HTTP        string           // address of the local page; empty: none
+	UDP         string           // address of the sessions' socket, default ":0"
+	UploadLimit int64            // bits a second given to other viewers; 0: no limit
+	Store       live.StoreConfig // what is kept for others; zero: the defaults
+	Network     sockets.Network  // default: this machine's
 	Logger      *slog.Logger
 }
 
@@ -223,7 +224,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
-		Machine:   swarm.Config{},
+		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span},
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})
