@@ -38,6 +38,7 @@ const natInterval = time.Minute
 
 // Config of a viewer.
 type Config struct {
+<<<<<<< HEAD
 	Link        string // "http://tracker/s/NAME-or-ID"
 	HTTP        string // address of the local page; empty: none
 	UDP         string // address of the sessions' socket, default ":0"
@@ -47,6 +48,15 @@ type Config struct {
 	EdgeOnly      bool            // take the stream from edges only; no other viewer learns of this one
 	Network       sockets.Network // default: this machine's
 	Logger        *slog.Logger
+=======
+	Link        string           // "http://tracker/s/NAME-or-ID"
+	HTTP        string           // address of the local page; empty: none
+	UDP         string           // address of the sessions' socket, default ":0"
+	UploadLimit int64            // bits a second given to other viewers; 0: no limit
+	Store       live.StoreConfig // what is kept for others; zero: the defaults
+	Network     sockets.Network  // default: this machine's
+	Logger      *slog.Logger
+>>>>>>> swarm5
 }
 
 // Viewer is a running viewer.
@@ -267,7 +277,11 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
+<<<<<<< HEAD
 		Machine: swarm.Config{}, EdgeOnly: v.cfg.EdgeOnly,
+=======
+		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span},
+>>>>>>> swarm5
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})
