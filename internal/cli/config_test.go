@@ -17,7 +17,11 @@ import (
 // testModel returns the grammar of the program.
 func testModel(t testing.TB) *kong.Node {
 	t.Helper()
-	parser, err := kong.New(&commandLine{}, kong.Vars{"scenarios": "static"})
+<<<<<<< HEAD
+	parser, err := kong.New(&commandLine{}, helpVars())
+=======
+	parser, err := kong.New(&commandLine{}, kong.Vars{"scenarios": "static", "simnets": "lan"})
+>>>>>>> swarm5
 	if err != nil {
 		t.Fatal(err)
 	}

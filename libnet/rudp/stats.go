@@ -65,8 +65,7 @@ func (c *endpointCounters) snapshot() EndpointStats {
 type ConnStats struct {
 	RTT    time.Duration // smoothed; zero before the first measurement
 	MinRTT time.Duration // least of the last 10 to 20 s
-
-	Silent time.Duration // since something authentic came
+	Silent time.Duration // since the newest authentic datagram
 
 	BytesIn, BytesOut         uint64 // of messages: read by the application, taken by Send
 	MessagesIn, MessagesOut   uint64
