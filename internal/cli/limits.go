@@ -18,4 +18,7 @@ const (
 
 	// maxSeeds bounds the runs of each pair in bench nat: some ten minutes.
 	maxSeeds = 10_000
+
+	// maxRounds bounds the measurements of bench rudp: over an hour.
+	maxRounds = 1000
 )

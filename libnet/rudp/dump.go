@@ -41,7 +41,7 @@ func (e *Endpoint) Dump(w io.Writer) error {
 	_, err := fmt.Fprintf(w, "endpoint=%v addr=%v sessions=%d halfopen=%d in=%d out=%d bytesin=%d bytesout=%d writeerrors=%d "+
 		"malformed=%d unauthentic=%d replayed=%d limited=%d gso=%t gro=%t uplink=%.0f\n",
 		e.id, e.LocalAddr(), s.Sessions, s.HalfOpen, s.DatagramsIn, s.DatagramsOut, s.BytesIn, s.BytesOut, s.WriteErrors,
-		s.Malformed, s.Unauthentic, s.Replayed, s.HandshakesLimited, sock.GSO, sock.GRO, e.Uplink())
+		s.Malformed, s.Unauthentic, s.Replayed, s.HandshakesLimited, s.GSO, s.GRO, e.Uplink())
 	if err != nil {
 		return err
 	}

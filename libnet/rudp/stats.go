@@ -32,6 +32,8 @@ type EndpointStats struct {
 	Dialed            uint64 // sessions returned by Dial
 	Evicted           uint64 // half-open sessions given up for newer ones
 
+	GSO, GRO bool // the kernel merges datagrams on their way out, and in
+
 	Sessions int // now, established or being dialled
 	HalfOpen int // now, answered but the initiator has not proved itself
 }
