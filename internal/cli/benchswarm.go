@@ -38,7 +38,7 @@ type benchSwarmCmd struct {
 func (benchSwarmCmd) Help() string {
 	return `Tracker, edge, source and viewers run in this one process with real sessions: over UDP sockets on 127.0.0.1, or with --simnet over a simulated network whose lines have delay, loss and rates. The stream is the built-in clip, filled up to 2.5 Mbit/s or to the scenario's rate.
 
-In virtual time a run takes as long as its work does and measures what a network of that kind would show; CPU time is real in both.
+In virtual time a run takes as long as its work does, however busy the machine is; CPU time is real in both. Some scenarios warm up first: the time is below zero until it counts.
 
 Examples:
 
@@ -133,17 +133,18 @@ func (c *benchSwarmCmd) progress(out io.Writer) func(at time.Duration, so demo.R
 	const width = 30
 	terminal := isTerminal(out)
 	return func(at time.Duration, so demo.Result) {
-		text := fmt.Sprintf("offload %.3f, latency p95 %d ms, missed %d, stalls %d",
-			so.Offload, so.LatencyMS.P95, so.FragmentsMissed, so.Stalls)
+		at = at.Round(time.Second)
+		text := fmt.Sprintf("%v: offload %.3f, latency p95 %d ms, missed %d, stalls %d",
+			at, so.Offload, so.LatencyMS.P95, so.FragmentsMissed, so.Stalls)
 		switch {
 		case terminal:
-			done := int(width * min(at, c.Duration) / c.Duration)
-			fmt.Fprintf(out, "\r%s%s %v %s"+eraseLine, strings.Repeat("=", done), strings.Repeat(".", width-done), at.Round(time.Second), text)
+			done := int(width * min(max(at, 0), c.Duration) / c.Duration)
+			fmt.Fprintf(out, "\r%s%s %s"+eraseLine, strings.Repeat("=", done), strings.Repeat(".", width-done), text)
 			if at+time.Second > c.Duration {
 				fmt.Fprint(out, "\r"+eraseLine)
 			}
 		case !c.JSON:
-			fmt.Fprintf(out, "%v: %s\n", at.Round(time.Second), text)
+			fmt.Fprintln(out, text)
 		}
 	}
 }

@@ -11,11 +11,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"p2plive/internal/edge"
+	"p2plive/internal/live"
 	"p2plive/internal/peer"
 	"p2plive/internal/sockets"
 	"p2plive/internal/source"
@@ -31,6 +33,9 @@ const (
 	stagger = 50 * time.Millisecond
 )
 
+// key is what edge and source show the tracker.
+var key = []byte("demo")
+
 // Config of a demo.
 type Config struct {
 	Viewers int    // at least 1
@@ -40,7 +45,9 @@ type Config struct {
 	// 0: its own rate.
 	ClipRate int64
 	// Hosts that the roles run on. Default: this machine.
-	Hosts  Hosts
+	Hosts Hosts
+	// Store bounds what each viewer keeps; zero: the defaults.
+	Store  live.StoreConfig
 	Logger *slog.Logger
 }
 
@@ -67,8 +74,9 @@ type Demo struct {
 	edge    *edge.Edge
 	source  *source.Source
 	viewers []*viewer.Viewer
-	start   time.Time
-	usage   usage
+
+	mu    sync.Mutex
+	since totals // when Result begins to count
 }
 
 // New binds all sockets.
@@ -82,7 +90,7 @@ func New(cfg Config) (_ *Demo, err error) {
 	} else {
 		udp = tracker.NoUDP // a STUN server would need sockets of this machine
 	}
-	d := &Demo{cfg: cfg, start: time.Now(), usage: currentUsage()}
+	d := &Demo{cfg: cfg, since: totals{at: time.Now(), usage: currentUsage()}}
 	var closers []func()
 	defer func() {
 		if err != nil {
@@ -92,27 +100,27 @@ func New(cfg Config) (_ *Demo, err error) {
 		}
 	}()
 	if d.tracker, err = tracker.New(tracker.Config{
-		Listen: loopback, UDP: udp, Network: cfg.Hosts.Tracker(), Logger: cfg.Logger,
+		Listen: loopback, UDP: udp, EdgeKey: key, PublishKey: key, Network: cfg.Hosts.Tracker(), Logger: cfg.Logger,
 	}); err != nil {
 		return nil, fmt.Errorf("tracker: %w", err)
 	}
 	closers = append(closers, func() { d.tracker.Close() })
 	url := "http://" + d.tracker.HTTPAddr().String()
 	if d.edge, err = edge.New(edge.Config{
-		Tracker: url, UDP: loopback, HTTP: loopback, Network: cfg.Hosts.Edge(), Logger: cfg.Logger,
+		Tracker: url, UDP: loopback, HTTP: loopback, EdgeKey: key, Network: cfg.Hosts.Edge(), Logger: cfg.Logger,
 	}); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	closers = append(closers, d.edge.Close)
 	if d.source, err = source.New(source.Config{
 		Tracker: url, Name: streamName, Title: "Demo", Input: cfg.Input, ClipRate: cfg.ClipRate,
-		UDP: loopback, Network: cfg.Hosts.Source(), Logger: cfg.Logger,
+		PublishKey: key, UDP: loopback, Network: cfg.Hosts.Source(), Logger: cfg.Logger,
 	}); err != nil {
 		return nil, fmt.Errorf("source: %w", err)
 	}
 	closers = append(closers, d.source.Close)
 	for i := range cfg.Viewers {
-		c := viewer.Config{Link: d.source.Link(), UDP: loopback, Network: cfg.Hosts.Viewer(i), Logger: cfg.Logger}
+		c := viewer.Config{Link: d.source.Link(), UDP: loopback, Store: cfg.Store, Network: cfg.Hosts.Viewer(i), Logger: cfg.Logger}
 		if i == 0 {
 			c.HTTP = cfg.HTTP
 		}
@@ -135,7 +143,9 @@ func (d *Demo) WatchURL() string { return d.source.Link() }
 // Serve runs everything until ctx ends. The viewers leave last, so that what
 // they have counted is whole.
 func (d *Demo) Serve(ctx context.Context) error {
-	d.start, d.usage = time.Now(), currentUsage()
+	d.mu.Lock()
+	d.since.at, d.since.usage = time.Now(), currentUsage()
+	d.mu.Unlock()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.tracker.Serve(ctx) })
 	group.Go(func() error { return d.edge.Serve(ctx) })

@@ -77,6 +77,9 @@ const (
 	// it doubles up to maxUplinkPause as long as it does not grow.
 	minUplinkPause = 10 * time.Second
 	maxUplinkPause = 5 * time.Minute
+	// smallChange of the capacity is not told: the mean of what is not media
+	// moves by that much all the time.
+	smallChange = 0.15
 	// headers times what media takes is what it takes on the wire, with a few
 	// repetitions: the machine leaves room for that itself.
 	headers = 1.1

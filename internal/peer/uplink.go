@@ -17,6 +17,7 @@ type uplink struct {
 	rate  float64 // bits a second that the line is taken to carry
 	limit int64   // set by the user; 0: none
 	known bool    // the line has been full once
+	told  int64   // the capacity that was told last
 
 	full  int           // samples in a row in which data waited for the line
 	sent  float64       // bits a second of wire, the most in one of these
@@ -33,13 +34,17 @@ type load struct {
 	held    int // of wire, by sessions in which something was waiting
 }
 
-// capacity returns what children may take, in bits a second.
+// capacity returns what children may take, in bits a second. It stays as it is
+// for small changes: each may cost a child its place.
 func (u *uplink) capacity() int64 {
 	c := max(int64(u.rate-u.other), 1) // 0 would mean that nothing is known
 	if u.limit > 0 {
 		c = min(c, u.limit)
 	}
-	return c
+	if d := float64(c - u.told); d < -smallChange*float64(u.told) || d > smallChange*float64(u.told) {
+		u.told = c
+	}
+	return u.told
 }
 
 // add takes what happened in the interval until now. tree is the rate of the

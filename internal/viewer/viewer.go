@@ -44,8 +44,9 @@ type Config struct {
 	UploadLimit int64  // bits a second given to other viewers; 0: no limit
 	// NoPortMapping keeps the viewer from asking the home's router for a port.
 	NoPortMapping bool
-	EdgeOnly      bool            // take the stream from edges only; no other viewer learns of this one
-	Network       sockets.Network // default: this machine's
+	EdgeOnly      bool             // take the stream from edges only; no other viewer learns of this one
+	Store         live.StoreConfig // what is kept for others; zero: the defaults
+	Network       sockets.Network  // default: this machine's
 	Logger        *slog.Logger
 }
 
@@ -267,7 +268,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
-		Machine: swarm.Config{}, EdgeOnly: v.cfg.EdgeOnly,
+		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span}, EdgeOnly: v.cfg.EdgeOnly,
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})

@@ -11,15 +11,17 @@ import (
 	"time"
 
 	"p2plive/internal/demo"
+	"p2plive/internal/live"
 )
 
 // Config of a run.
 type Config struct {
 	Scenario Scenario
 	Viewers  int           // 0: the scenario's
-	Duration time.Duration // of virtual time
+	Duration time.Duration // of virtual time, after the scenario's warm-up
 	Seed     uint64        // of the network's losses and lines
-	// Progress is called each second of virtual time. An error ends the run.
+	// Progress is called each second of virtual time, counted from the end of
+	// the warm-up. An error ends the run.
 	Progress func(at time.Duration, so demo.Result) error
 	Logger   *slog.Logger
 }
@@ -45,12 +47,16 @@ func virtually(f func()) {
 	synctest.Test(new(testing.T), func(*testing.T) { f() })
 }
 
+// store keeps far less than viewers do elsewhere, and far more than anything
+// here asks for: a thousand viewers are to fit into the memory of one machine.
+var store = live.StoreConfig{Span: 6 * time.Second}
+
 // run is Run inside virtual time. It must not wait for ctx, which belongs to
 // the time outside.
 func run(ctx context.Context, cfg Config) (demo.Result, error) {
 	w := newWorld(cfg.Scenario, cfg.Viewers, cfg.Seed)
 	defer w.net.Close()
-	d, err := demo.New(demo.Config{Viewers: cfg.Viewers, ClipRate: cfg.Scenario.Rate, Hosts: w, Logger: cfg.Logger})
+	d, err := demo.New(demo.Config{Viewers: cfg.Viewers, ClipRate: cfg.Scenario.Rate, Hosts: w, Store: store, Logger: cfg.Logger})
 	if err != nil {
 		return demo.Result{}, err
 	}
@@ -69,8 +75,12 @@ func run(ctx context.Context, cfg Config) (demo.Result, error) {
 
 // watch lets the time pass.
 func watch(ctx context.Context, cfg Config, d *demo.Demo, served chan error) error {
-	start := time.Now()
+	start, marked := time.Now().Add(cfg.Scenario.Warmup), false
 	for time.Since(start) < cfg.Duration {
+		if !marked && time.Since(start) >= 0 {
+			d.Mark()
+			marked = true
+		}
 		select {
 		case err := <-served:
 			served <- err

@@ -22,6 +22,9 @@ type Scenario struct {
 	// The round trip between two hosts is between these.
 	MinRTT, MaxRTT time.Duration
 	Loss           float64 // share of the datagrams lost on a path, 0 to 1
+	// Warmup is what is not measured: viewers come one by one, and find out
+	// what their lines carry.
+	Warmup time.Duration
 }
 
 // Uplink is a class of lines.
@@ -36,6 +39,7 @@ var scenarios = map[string]Scenario{
 	// All uplinks together carry 1.2 copies of the stream.
 	"home": {
 		Viewers: 300, Rate: 3_012_000, MinRTT: 20 * time.Millisecond, MaxRTT: 60 * time.Millisecond, Loss: 0.01,
+		Warmup: 45 * time.Second,
 		Uplinks: []Uplink{{128, 0.15}, {384, 0.25}, {1000, 0.25}, {5000, 0.25}, {20000, 0.10}},
 	},
 	// One room: what the loopback interface would show of a machine that is
@@ -47,7 +51,7 @@ var scenarios = map[string]Scenario{
 	// Everybody has 1.5 copies to give, and nothing is lost.
 	"static": {
 		Viewers: 300, Rate: 2_500_000, MinRTT: 50 * time.Millisecond, MaxRTT: 50 * time.Millisecond,
-		Uplinks: []Uplink{{3750, 1}},
+		Warmup: 35 * time.Second, Uplinks: []Uplink{{3750, 1}},
 	},
 }
 

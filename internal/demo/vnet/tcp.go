@@ -3,10 +3,12 @@
 package vnet
 
 import (
+	"bytes"
 	"context"
 	"net"
 	"sync"
 	"syscall"
+	"time"
 )
 
 // switchboard connects TCP sockets in memory, without delay: only the
@@ -45,13 +47,18 @@ func (b *switchboard) dial(ctx context.Context, from *net.TCPAddr, to string) (n
 	if l == nil {
 		return nil, refused
 	}
-	near, far := net.Pipe()
+	one, other := net.Pipe()
+	near, far := newConn(one, from, l.addr), newConn(other, l.addr, from)
 	select {
-	case l.conns <- &conn{far, l.addr, from}:
-		return &conn{near, from, l.addr}, nil
+	case l.conns <- far:
+		return near, nil
 	case <-l.done:
+		near.Close()
+		far.Close()
 		return nil, refused
 	case <-ctx.Done():
+		near.Close()
+		far.Close()
 		return nil, &net.OpError{Op: "dial", Net: "tcp", Source: from, Addr: l.addr, Err: ctx.Err()}
 	}
 }
@@ -77,11 +84,71 @@ func (l *listener) Close() error {
 
 func (l *listener) Addr() net.Addr { return l.addr }
 
-// conn is one end of a connection.
+// sendBuffer is how many writes a connection holds that the peer has not read;
+// further ones wait.
+const sendBuffer = 256
+
+// conn is one end of a connection. A pipe alone would have its two ends wait
+// for each other where both write before they read.
 type conn struct {
 	net.Conn
 	local, remote *net.TCPAddr
+	out           chan []byte
+	done          chan struct{}
+	once          sync.Once
+}
+
+func newConn(pipe net.Conn, local, remote *net.TCPAddr) *conn {
+	c := &conn{Conn: pipe, local: local, remote: remote, out: make(chan []byte, sendBuffer), done: make(chan struct{})}
+	go c.pump() // ends with Close
+	return c
 }
 
 func (c *conn) LocalAddr() net.Addr  { return c.local }
 func (c *conn) RemoteAddr() net.Addr { return c.remote }
+
+func (c *conn) Write(b []byte) (int, error) {
+	select {
+	case <-c.done:
+		return 0, &net.OpError{Op: "write", Net: "tcp", Addr: c.remote, Err: net.ErrClosed}
+	default:
+	}
+	select {
+	case c.out <- bytes.Clone(b):
+		return len(b), nil
+	case <-c.done:
+		return 0, &net.OpError{Op: "write", Net: "tcp", Addr: c.remote, Err: net.ErrClosed}
+	}
+}
+
+// Close sends what was written before it closes, as TCP does, to a peer that
+// reads it within lingerTime.
+func (c *conn) Close() error {
+	c.once.Do(func() {
+		_ = c.Conn.SetWriteDeadline(time.Now().Add(lingerTime))
+		close(c.done)
+	})
+	return nil
+}
+
+const lingerTime = time.Second
+
+// pump hands what was written to the peer.
+func (c *conn) pump() {
+	defer c.Conn.Close()
+	for {
+		select {
+		case b := <-c.out:
+			if _, err := c.Conn.Write(b); err != nil {
+				return
+			}
+		case <-c.done:
+			for len(c.out) > 0 {
+				if _, err := c.Conn.Write(<-c.out); err != nil {
+					return
+				}
+			}
+			return
+		}
+	}
+}
