@@ -17,11 +17,7 @@ import (
 // testModel returns the grammar of the program.
 func testModel(t testing.TB) *kong.Node {
 	t.Helper()
-<<<<<<< HEAD
 	parser, err := kong.New(&commandLine{}, helpVars())
-=======
-	parser, err := kong.New(&commandLine{}, kong.Vars{"scenarios": "static", "simnets": "lan"})
->>>>>>> swarm5
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,25 +38,16 @@ const natInterval = time.Minute
 
 // Config of a viewer.
 type Config struct {
-<<<<<<< HEAD
 	Link        string // "http://tracker/s/NAME-or-ID"
 	HTTP        string // address of the local page; empty: none
 	UDP         string // address of the sessions' socket, default ":0"
 	UploadLimit int64  // bits a second given to other viewers; 0: no limit
 	// NoPortMapping keeps the viewer from asking the home's router for a port.
 	NoPortMapping bool
-	EdgeOnly      bool            // take the stream from edges only; no other viewer learns of this one
-	Network       sockets.Network // default: this machine's
+	EdgeOnly      bool             // take the stream from edges only; no other viewer learns of this one
+	Store         live.StoreConfig // what is kept for others; zero: the defaults
+	Network       sockets.Network  // default: this machine's
 	Logger        *slog.Logger
-=======
-	Link        string           // "http://tracker/s/NAME-or-ID"
-	HTTP        string           // address of the local page; empty: none
-	UDP         string           // address of the sessions' socket, default ":0"
-	UploadLimit int64            // bits a second given to other viewers; 0: no limit
-	Store       live.StoreConfig // what is kept for others; zero: the defaults
-	Network     sockets.Network  // default: this machine's
-	Logger      *slog.Logger
->>>>>>> swarm5
 }
 
 // Viewer is a running viewer.
@@ -277,11 +268,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
-<<<<<<< HEAD
-		Machine: swarm.Config{}, EdgeOnly: v.cfg.EdgeOnly,
-=======
-		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span},
->>>>>>> swarm5
+		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span}, EdgeOnly: v.cfg.EdgeOnly,
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})

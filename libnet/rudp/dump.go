@@ -37,7 +37,7 @@ func (s connState) String() string {
 // is written to.
 func (e *Endpoint) Dump(w io.Writer) error {
 	now := time.Now()
-	s, sock := e.Stats(), e.main.sock.Stats()
+	s := e.Stats()
 	_, err := fmt.Fprintf(w, "endpoint=%v addr=%v sessions=%d halfopen=%d in=%d out=%d bytesin=%d bytesout=%d writeerrors=%d "+
 		"malformed=%d unauthentic=%d replayed=%d limited=%d gso=%t gro=%t uplink=%.0f\n",
 		e.id, e.LocalAddr(), s.Sessions, s.HalfOpen, s.DatagramsIn, s.DatagramsOut, s.BytesIn, s.BytesOut, s.WriteErrors,

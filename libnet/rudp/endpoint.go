@@ -161,7 +161,7 @@ func (e *Endpoint) WriteTo(b []byte, addr netip.AddrPort) (int, error) {
 // Stats counts what passed the endpoint.
 func (e *Endpoint) Stats() EndpointStats {
 	s := e.counters.snapshot()
-	sock := e.sock.Stats()
+	sock := e.main.sock.Stats()
 	s.GSO, s.GRO = sock.GSO, sock.GRO
 	e.mu.RLock()
 	defer e.mu.RUnlock()
