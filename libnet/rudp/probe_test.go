@@ -66,9 +66,9 @@ func onFirst(c *Conn, to netip.AddrPort) Path { return Path{c.ep.Socket(), to} }
 
 func (m *moved) addr(side int) netip.AddrPort { return addrOf(m.hosts[side], 7100) }
 
-// exchange sends messages both ways for 12 s, and tells whether all have come, in order.
+// exchange sends messages both ways for 6 s, and tells whether all have come, in order.
 func (m *moved) exchange(t *testing.T) <-chan error {
-	const count = 3000
+	const count = 1500
 	ctx := ctxFor(t, time.Minute)
 	done := make(chan error, 1)
 	var parts [4]<-chan error
