@@ -145,7 +145,7 @@ func (c *Conn) judge(now time.Time) {
 	if h.Acked > 0 {
 		p := c.ep.pacing
 		p.mu.Lock()
-		p.pacer.OnDelivered(p.at(at), h.Acked, c.congest.Estimates().Queue, c.congest.Limited())
+		p.pacer.OnDelivered(p.at(at), h.Acked, c.congest.Estimates())
 		p.mu.Unlock()
 	}
 }

@@ -33,7 +33,6 @@ type Controller struct {
 	most              int // in flight since the last slowdown
 	slow              slowdown
 	round             round
-	limited           bool // the window was full in the round before
 	shift             shift
 }
 
@@ -123,9 +122,6 @@ func (c *Controller) checkLimited() {
 		c.round.limited = true
 	}
 }
-
-// Limited tells whether the window has held data back, in this round or the one before.
-func (c *Controller) Limited() bool { return c.limited || c.round.limited }
 
 // OnAck is called once for each batch of acknowledgements.
 func (c *Controller) OnAck(now time.Duration, a Ack) {
@@ -238,10 +234,7 @@ func (c *Controller) sample(now time.Duration, a Ack) {
 	r.samples++
 }
 
-func (c *Controller) newRound(now time.Duration) {
-	c.limited = c.round.limited
-	c.round = round{start: now, slowed: c.slow.active}
-}
+func (c *Controller) newRound(now time.Duration) { c.round = round{start: now, slowed: c.slow.active} }
 
 // timeout is RFC 6298's RTO, without its minimum of a second once there is a measurement.
 func (c *Controller) timeout() time.Duration {

@@ -164,6 +164,9 @@ var classShares = [numClasses]float64{Newest: 0.3, Repair: 0.1, Background: 0.05
 const (
 	// uplinkInterval: shorter ones would measure how acknowledgements are batched.
 	uplinkInterval = 200 * time.Millisecond
+	// uplinkRounds round trips are enough, and minUplinkInterval is longer than a busy host lets acknowledgements wait.
+	uplinkRounds      = 8
+	minUplinkInterval = 20 * time.Millisecond
 	// fullQueue: with that much delay something is full.
 	fullQueue = 5 * time.Millisecond
 	// uplinkHeadroom times the estimate lets it rise threefold in a second (BBR probes with as much).
