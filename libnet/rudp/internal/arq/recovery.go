@@ -172,7 +172,7 @@ func (r *recovery) note(sn uint32, frg uint8, body []byte) {
 // recover takes the segments that the equations give, as if they had come.
 func (c *Core) recover(now Time) {
 	r := &c.in
-	for {
+	for r.recovery != nil { // place may give it up
 		i := slices.IndexFunc(r.recovery.system, func(e *equation) bool { return len(e.terms) == 1 })
 		if i < 0 {
 			return
