@@ -18,8 +18,10 @@ import (
 
 	"p2plive/internal/peer"
 	"p2plive/internal/signal"
+	"p2plive/internal/sockets"
 	"p2plive/internal/wire"
 	"p2plive/libnet/rudp"
+	"p2plive/libnet/tunnel"
 )
 
 // Config of an edge.
@@ -33,7 +35,8 @@ type Config struct {
 	PublicAddrs []string
 	// PublicURL is where browsers reach HTTP. Empty: the host that peers use.
 	PublicURL string
-	Logger    *slog.Logger // default slog.Default()
+	Network   sockets.Network // default: this machine's
+	Logger    *slog.Logger    // default slog.Default()
 }
 
 // Edge is a running edge.
@@ -43,7 +46,9 @@ type Edge struct {
 	host   *peer.Host
 	client *signal.Client
 	http   net.Listener
-	keys   signal.Keyring
+	// tunnels takes the peers whose networks block UDP.
+	tunnels *tunnel.Server
+	keys    signal.Keyring
 	// changed wakes the reporter: a stream has come or gone.
 	changed chan struct{}
 
@@ -69,20 +74,22 @@ func New(cfg Config) (*Edge, error) {
 		return nil, err
 	}
 	if e.client, err = signal.NewClient(signal.Config{
-		URL: cfg.Tracker, Identity: identity, Announce: e.announce, Logger: e.log,
+		URL: cfg.Tracker, Identity: identity, Announce: e.announce, Network: cfg.Network, Logger: e.log,
 	}); err != nil {
 		return nil, err
 	}
-	if e.http, err = net.Listen("tcp", cfg.HTTP); err != nil {
+	if e.http, err = sockets.Or(cfg.Network).Listen(cfg.HTTP); err != nil {
 		return nil, fmt.Errorf("http: %w", err)
 	}
 	e.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&e.keys), Open: e.open, Profile: rudp.Server, Logger: e.log,
+		Identity: identity, Admit: peer.AdmitTickets(&e.keys), Open: e.open, Profile: rudp.Server,
+		Network: cfg.Network, Logger: e.log,
 	})
 	if err != nil {
 		e.http.Close()
 		return nil, fmt.Errorf("udp: %w", err)
 	}
+	e.tunnels = tunnel.NewServer(tunnel.ServerConfig{Accept: e.addTunnel})
 	return e, nil
 }
 
@@ -116,7 +123,15 @@ func (e *Edge) Close() {
 		e.drop(st, "the edge is stopping")
 	}
 	e.host.Close("the edge is stopping")
+	e.tunnels.Close()
 	e.http.Close()
+}
+
+// addTunnel lets sessions come through a tunnel as they come over UDP.
+func (e *Edge) addTunnel(t *tunnel.Conn) {
+	if err := e.host.AddTunnel(t); err != nil {
+		e.log.Debug("tunnel not taken", "from", t.RemoteAddr(), "err", err)
+	}
 }
 
 // announce says where this edge is, at each connection to the tracker.
@@ -168,14 +183,14 @@ func (e *Edge) follow() {
 			if st, err := e.carry(m.Stream); err != nil {
 				e.log.Warn("stream not carried", "name", m.Name, "err", err)
 			} else {
-				_ = st.swarm.Introduce(peer.Infos(m.Peers))
+				_ = st.swarm.Introduce(e.host.Infos(m.Peers))
 			}
 		case signal.Peers:
 			e.mu.Lock()
 			st := e.streams[m.Stream]
 			e.mu.Unlock()
 			if st != nil {
-				_ = st.swarm.Introduce(peer.Infos(m.Peers))
+				_ = st.swarm.Introduce(e.host.Infos(m.Peers))
 			}
 		}
 	}

@@ -18,6 +18,24 @@ const (
 	// dialTimeout is what a peer may take to answer at any of its addresses:
 	// several times the handshake's retransmission, below what a viewer waits.
 	dialTimeout = 2 * time.Second
+	// tunnelDelay is how long an edge may take to answer over UDP before a tunnel is opened beside: longer than nearly
+	// all handshakes, short enough that a picture is there within 3 s. Where the tracker's UDP port has not answered
+	// either, there is no wait. tunnelTimeout is what the dial of an edge may then take in all.
+	tunnelDelay   = time.Second
+	tunnelTimeout = 6 * time.Second
+	// firstRetry and udpRetry are when a session that goes through a tunnel looks for UDP: first soon, then every 30 s,
+	// five probes of 76 bytes each time.
+	firstRetry = 10 * time.Second
+	udpRetry   = 30 * time.Second
+	// tunnelLinger is how long a tunnel that was left is kept, for what is still on its way.
+	tunnelLinger = 3 * time.Second
+	// silentPath is after what silence of an edge UDP may be blocked: the session has asked for a sign of life three
+	// times by then, and the swarm gives up its edge a second later.
+	silentPath = 1500 * time.Millisecond
+	// pathInterval is how often that is looked for.
+	pathInterval = 250 * time.Millisecond
+	// maxEdgeURLs bounds the edges whose HTTP address is known; a viewer has two or three.
+	maxEdgeURLs = 64
 	// dialStagger lies between the dials of two addresses of one peer, as in
 	// RFC 8305: the better one wins where both work.
 	dialStagger = 100 * time.Millisecond
@@ -30,6 +48,43 @@ const (
 	inboxSize = 1024
 	// linkInterval is how often the machine learns round trip times.
 	linkInterval = time.Second
+	// uplinkInterval is how often a viewer looks at how its line does: some
+	// fragments each time, and soon enough that a line that is too slow for a
+	// child is noticed before the play delay is over.
+	uplinkInterval = 200 * time.Millisecond
+	// fullSamples in a row with maxWait of data waiting, and with minWaiting
+	// bytes, are a full line: a piece alone, which waits for a moment, is not.
+	fullSamples = 3
+	maxWait     = 100 * time.Millisecond
+	minWaiting  = 8 << 10
+	// startUplink, in bits a second, is less than most lines carry, and enough
+	// for a swarm to stand on its own from its first second on.
+	startUplink = 2_000_000
+	// startChildren times the rate of the largest tree is what lets the machine
+	// take one child: it spends 85% of what it is told.
+	startChildren = 1.25
+	// usedUplink of the estimate must be in use before it grows: what is above
+	// it has not been tried yet.
+	usedUplink = 0.6
+	// firstGrowth times what is used is tried after firstGrowthTime, in which
+	// children come, until the line has been full once; then laterGrowth times
+	// that after laterGrowthTime.
+	firstGrowth     = 2.0
+	firstGrowthTime = 400 * time.Millisecond
+	laterGrowth     = 1.1
+	laterGrowthTime = time.Second
+	// minUplinkPause is how long a line is not tried again after it was full;
+	// it doubles up to maxUplinkPause as long as it does not grow.
+	minUplinkPause = 10 * time.Second
+	maxUplinkPause = 5 * time.Minute
+	// smallChange of the capacity is not told: the mean of what is not media
+	// moves by that much all the time.
+	smallChange = 0.15
+	// headers times what media takes is what it takes on the wire, with a few
+	// repetitions: the machine leaves room for that itself.
+	headers = 1.1
+	// otherWeight of a new sample of what is not media: a mean over 2 s.
+	otherWeight = 0.1
 	// maxMalformed is how many malformed messages a session survives: a
 	// newer minor version may say things we do not know, rubbish says more.
 	maxMalformed = 100
@@ -43,4 +98,26 @@ const (
 	idleTimeout = 5 * time.Second
 	// maxSessions bounds the sessions of one swarm that are not asked for.
 	maxSessions = 4096
+
+	// maxAsked bounds the attempts at once that other peers have asked for: as many as may join a popular
+	// viewer in two seconds.
+	maxAsked = 64
+	// maxBirthdays bounds the attempts with hundreds of sockets or probes: their traffic and their ports are
+	// the line's and the router's.
+	maxBirthdays = 1
+	// classTime is how long an attempt waits for the host to learn how it is connected, which decides about the
+	// method: a discovery behind a NAT takes 1.5 s. Meanwhile the edge feeds the viewer.
+	classTime = 2 * time.Second
+	// attemptEvents bounds the datagrams that wait for an attempt's goroutine.
+	attemptEvents = 64
+	// maxPaths is how many paths an attempt can find: one of each word.
+	maxPaths = 8
+	// maxNoted bounds the peers of whom it is known how they were reached.
+	maxNoted = 4096
+	// adoptTime is how long a further socket waits for the session that it was found for.
+	adoptTime = 5 * time.Second
+	// maxReadFailures ends the reading of a further socket that has nothing but errors.
+	maxReadFailures = 100
+	// maxExtraDatagram is above what a probe or a tracker's reply has; a longer one is neither.
+	maxExtraDatagram = 128
 )

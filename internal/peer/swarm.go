@@ -38,6 +38,8 @@ type SwarmConfig struct {
 	Output  Output
 	Signer  *live.Signer // the source's, nil for all others
 	Ticket  []byte       // shown to peers; SetTicket renews it
+	// EdgeOnly: the stream comes from edges only, and no other viewer learns of this one.
+	EdgeOnly bool
 
 	// WantPeers asks the tracker for n more peers; ReportBad tells it of a
 	// peer that sent a bad piece. Neither may block. Both may be nil.
@@ -72,6 +74,8 @@ type Swarm struct {
 	wake     *time.Timer
 	scratch  []byte
 	meter    meter
+	uplink   uplink
+	measured time.Duration // when the uplink was looked at last
 	closing  string
 	last     Stats // written before stopped is closed
 }
@@ -79,6 +83,7 @@ type Swarm struct {
 // Join takes part in a stream's swarm until the swarm or the host is closed.
 func (h *Host) Join(cfg SwarmConfig) (*Swarm, error) {
 	cfg.Machine.Self, cfg.Machine.Role = h.ID(), cfg.Role
+	cfg.Machine.EdgeOnly = cfg.EdgeOnly
 	if cfg.Machine.Seed == 0 {
 		cfg.Machine.Seed = rand.Uint64()
 	}
@@ -144,7 +149,7 @@ func (s *Swarm) Introduce(peers []wire.PeerInfo) error {
 // SetUplink tells the swarm what it may upload, in bits a second, so that it
 // takes on no more children. Host.SetUploadLimit is what holds it to that.
 func (s *Swarm) SetUplink(bitsPerSecond int64) error {
-	return s.call(func() { s.handle(swarm.Capacity{Uplink: bitsPerSecond}) })
+	return s.call(func() { s.uplink.limit = bitsPerSecond })
 }
 
 // PublishCatalog signs a catalog and gives it to all peers. For sources.
@@ -216,6 +221,7 @@ func (s *Swarm) attach(ss *session) error {
 func (s *Swarm) hello() *wire.Hello {
 	return &wire.Hello{
 		Version: wire.ProtocolVersion, Role: s.cfg.Role, Stream: s.cfg.Stream, Ticket: *s.ticket.Load(),
+		EdgeOnly: s.cfg.EdgeOnly,
 	}
 }
 
@@ -223,6 +229,13 @@ func (s *Swarm) hello() *wire.Hello {
 func (s *Swarm) loop() {
 	links := time.NewTicker(linkInterval)
 	defer links.Stop()
+	uplinks := time.NewTicker(uplinkInterval)
+	defer uplinks.Stop()
+	if s.cfg.Role != wire.RoleViewer {
+		uplinks.Stop() // a server's line is not searched for its bound
+	}
+	paths := time.NewTicker(pathInterval)
+	defer paths.Stop()
 	for s.ctx.Err() == nil {
 		select {
 		case in := <-s.inbox:
@@ -233,6 +246,10 @@ func (s *Swarm) loop() {
 			s.handle(swarm.Tick{})
 		case <-links.C:
 			s.measureLinks()
+		case <-uplinks.C:
+			s.measureUplink()
+		case <-paths.C:
+			s.watchPaths()
 		case <-s.ctx.Done():
 		}
 	}

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/internal/sockets"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -29,6 +31,10 @@ type Config struct {
 	// has to return within about two seconds (one STUN query). An error ends
 	// the attempt; the next one asks again.
 	Announce func(ctx context.Context, h Hello) (Announce, error)
+
+	// Network that the tracker is reached by; default: this machine's, with
+	// the proxy that the environment names.
+	Network sockets.Network
 
 	// Logger; default slog.Default().
 	Logger *slog.Logger
@@ -67,6 +73,9 @@ func NewClient(cfg Config) (*Client, error) {
 		log = slog.Default()
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if cfg.Network != nil {
+		transport.Proxy, transport.DialContext = nil, cfg.Network.Dial
+	}
 	return &Client{
 		cfg:       cfg,
 		url:       u,
@@ -174,9 +183,9 @@ func (c *Client) SendReport(r Report) { c.outbox.put(r.message()) }
 
 // SendAddrs replaces the addresses that were announced. The Announce function
 // has to return them too from then on.
-func (c *Client) SendAddrs(addrs []netip.AddrPort) {
+func (c *Client) SendAddrs(addrs []netip.AddrPort, mapped netip.AddrPort) {
 	c.outbox.put(&signalpb.ClientMessage{Body: &signalpb.ClientMessage_Addresses{
-		Addresses: &signalpb.Addresses{UdpAddrs: FormatAddrs(addrs)},
+		Addresses: &signalpb.Addresses{UdpAddrs: FormatAddrs(addrs), MappedAddr: FormatMapped(mapped)},
 	}})
 }
 
@@ -187,4 +196,9 @@ func (c *Client) ReportBadPiece(polluter PeerID, evidence []byte) {
 		Polluter: polluter[:],
 		Evidence: append([]byte(nil), evidence[:min(len(evidence), MaxEvidence)]...),
 	}}})
+}
+
+// SendNAT tells how this peer is connected: when it is known, after each Welcome, and when it changes.
+func (c *Client) SendNAT(class nat.Class) {
+	c.outbox.put(&signalpb.ClientMessage{Body: &signalpb.ClientMessage_Nat{Nat: NATMessage(class)}})
 }

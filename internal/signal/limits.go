@@ -29,6 +29,13 @@ const (
 	// MaxURL bounds an edge's HTTP address.
 	MaxURL = 512
 
+	// MaxStep bounds the step of a sequential port allocation: more than any
+	// allocator's, and discovery takes more for random.
+	MaxStep = 1000
+
+	// MaxReason bounds a sentence that says why there is no connection, in bytes.
+	MaxReason = 256
+
 	// HandshakeTimeout is how long the tracker waits for Announce, and the
 	// client for Hello and Welcome. It leaves time for one STUN query with a
 	// retransmission between Hello and Announce.

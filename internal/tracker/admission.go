@@ -33,6 +33,7 @@ func (d door) check(m *signalpb.Announce, c signal.Challenge, challenge rudp.Ide
 		observed: observed,
 		addrs:    cleanAddrs(signal.ParseAddrs(m.GetUdpAddrs()), observed),
 	}
+	a.mapped = signal.ParseMapped(m.GetMappedAddr(), a.addrs)
 	var no *refusal
 	switch role := m.GetRole().(type) {
 	case *signalpb.Announce_Edge_:
@@ -48,6 +49,9 @@ func (d door) check(m *signalpb.Announce, c signal.Challenge, challenge rudp.Ide
 		return announcement{}, no
 	}
 	if c.CheckIdentity(challenge, m.GetIdentityProof()) != nil {
+		return announcement{}, refuseIdentity
+	}
+	if a.requests, err = c.RequestKey(challenge, rudp.PeerID(peer)); err != nil {
 		return announcement{}, refuseIdentity
 	}
 	return a, nil

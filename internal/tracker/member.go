@@ -9,6 +9,7 @@ import (
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 )
 
 // connID names one long connection of this tracker's run.
@@ -19,7 +20,9 @@ type announcement struct {
 	peer     signal.PeerID
 	role     signal.Role
 	addrs    []netip.AddrPort
+	mapped   netip.AddrPort // the one of addrs that a router forwards on request
 	observed netip.Addr
+	requests nat.RequestKey // of its connection requests
 
 	// edge
 	httpURL string
@@ -40,6 +43,7 @@ type member struct {
 	id      connID
 	renewAt time.Time     // of its ticket; zero: it has none
 	last    signal.Report // viewer
+	nat     nat.Class     // zero: not known yet
 
 	// edge
 	assigned uint32                        // peers sent here since its last report
@@ -95,9 +99,9 @@ func (m *member) infoFor(to *member) *signalpb.PeerInfo {
 	}
 	return &signalpb.PeerInfo{
 		PeerId:   m.peer[:],
-		UdpAddrs: signal.FormatAddrs(addrs),
-		Role:     signalpb.Role(m.role),
-		HttpUrl:  m.httpURL,
+		UdpAddrs: signal.FormatAddrs(addrs), MappedAddr: signal.FormatMapped(m.mapped),
+		Role:    signalpb.Role(m.role),
+		HttpUrl: m.httpURL,
 	}
 }
 

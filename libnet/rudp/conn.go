@@ -39,12 +39,10 @@ type Conn struct {
 
 	timer timerSlot // guarded by timerQueue.mu
 
-	touched bool // owned by the read loop: in its list
-
 	mu         sync.Mutex
 	state      connState
 	err        error // why the session ended
-	addr       netip.AddrPort
+	path       Path
 	remote     connID // in datagrams to the peer
 	created    time.Time
 	wakeAt     time.Time // when onTimer will run, if not zero
@@ -80,6 +78,9 @@ type Conn struct {
 	fed        []*Channel // those that got segments in the present batch
 	ready      []*Channel // those with a message for Recv, in turn
 	stats      ConnStats
+	touched    bool      // in the list of a read loop, which will call endBatch
+	ackAt      time.Time // when an acknowledgement that waits leaves at the latest; zero: none waits
+	ackFrom    uint64    // datagrams that had come when it began to wait
 
 	observation observation
 }
@@ -103,11 +104,12 @@ type farewell struct {
 	answers int // to late datagrams
 }
 
-func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn {
+func newConn(path Path, peer PeerID, now time.Time) *Conn {
+	e := path.Socket.ep
 	c := &Conn{
 		ep:        e,
 		peer:      peer,
-		addr:      addr,
+		path:      path,
 		created:   now,
 		lastRecv:  now,
 		responses: make(chan [responseLen]byte, 2),
@@ -128,17 +130,20 @@ func (c *Conn) ID() SessionID { return SessionID(c.local) }
 func (c *Conn) Peer() PeerID { return c.peer }
 
 // RemoteAddr is where datagrams to the peer go.
-func (c *Conn) RemoteAddr() netip.AddrPort {
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.Path().Addr }
+
+// Path is how datagrams to the peer go.
+func (c *Conn) Path() Path {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.addr
+	return c.path
 }
 
 // Done is closed when the session has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout or ErrPathBlocked. All match
-// net.ErrClosed.
+// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout, ErrPathBlocked or
+// ErrSocketClosed. All match net.ErrClosed.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -151,9 +156,9 @@ func (c *Conn) Stats() ConnStats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
+	s.Silent = time.Since(c.lastRecv)
 	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
-	s.Silent = time.Since(c.lastRecv)
 	s.Loss = c.loss.share
 	for _, ch := range c.channels {
 		if ch.core == nil {
@@ -303,7 +308,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.ep.observed() {
 		c.tellUp(now, true)
 	}
-	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
+	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.path.Addr))
 	return nil
 }
 

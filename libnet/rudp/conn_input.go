@@ -3,7 +3,6 @@
 package rudp
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
@@ -11,7 +10,7 @@ import (
 )
 
 // receive takes a data datagram for this session. It tells whether endBatch must follow. The caller holds c.mu.
-func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.Time) bool {
+func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool {
 	switch c.state {
 	case stateOpen, stateHalfOpen, stateClosing:
 	default:
@@ -46,12 +45,15 @@ func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.T
 		return false
 	}
 	probe := c.takeFrames(frames, from, now)
+	if c.state != stateOpen {
+		return false
+	}
 	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not. Nor
 	// does one that only tries a path.
-	if from != c.addr && !probe && counter+1 == c.replay.next && len(b) >= challengeLen && c.state == stateOpen && now.After(c.settled) {
+	if from != c.path && !probe && counter+1 == c.replay.next && len(b) >= challengeLen && now.After(c.settled) {
 		c.challenge(from, now)
 	}
-	return c.state == stateOpen
+	return true
 }
 
 // prove opens a session whose initiator has just sent its first sealed datagram.
@@ -73,7 +75,7 @@ func (c *Conn) prove(now time.Time) bool {
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
 
 // takeFrames takes a datagram's frames. It tells whether there was nothing but what tries a path.
-func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) (probe bool) {
+func (c *Conn) takeFrames(b []byte, from Path, now time.Time) (probe bool) {
 	answered, length := false, len(b)
 	probe = true
 	for len(b) > 0 {
@@ -102,7 +104,7 @@ func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) (probe b
 		case frameChallenge:
 			if !answered { // where it came from, and as long: it is that path that is tried, in both directions
 				answered = true
-				c.out.apart(c, from, frameResponse, f.token, length)
+				c.sendApart(from, frameResponse, f.token, length)
 			}
 		case frameResponse:
 			if !c.answer(f.token, from, now) {
@@ -141,9 +143,9 @@ func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 
 // endBatch follows the last datagram of a batch: what it caused leaves together. It tells whether there is data to send.
 func (c *Conn) endBatch(now time.Time) (offered bool) {
-	c.touched = false
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.touched = false
 	if c.state == stateOpen {
 		c.judge(now)
 		offered = c.push(now)

@@ -26,7 +26,7 @@ func (c *Conn) due(now time.Time) time.Time {
 		if c.retryDue(now) {
 			c.writeRaw(c.dialing.datagram)
 			if c.ep.observed() {
-				c.tell(now, HandshakeRetried{Addr: c.addr})
+				c.tell(now, HandshakeRetried{Addr: c.path.Addr})
 			}
 		}
 		return c.retryAt

@@ -3,48 +3,33 @@
 package rudp
 
 import (
-	"errors"
-	"log/slog"
-	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"p2plive/libnet/udp"
 )
 
-// reader is what the read loop owns.
+// reader is what the read loop of one socket owns.
 type reader struct {
-	*Endpoint
-	limits  *limiter
-	cookies *cookies
+	*Socket
 	retries []udp.Message // to be sent after this batch
 	touched []*Conn       // sessions that got datagrams in this batch
 	held    *Conn         // the one whose lock is held: that of the last datagram of the present message
+}
+
+// gate is what guards the endpoint against floods of initiations, whichever socket they come to.
+type gate struct {
+	mu      *sync.Mutex
+	limits  *limiter
+	cookies *cookies
 
 	limited   HandshakeLimited // since the last such event
 	limitedAt time.Time        // of that
 }
 
-// readLoop reads until the socket is closed.
-func (e *Endpoint) readLoop() {
-	start := time.Now()
-	r := &reader{Endpoint: e, limits: newLimiter(start), cookies: newCookies(start)}
-	batch := make([]udp.Message, readBatch)
-	for {
-		n, err := e.sock.ReadBatch(batch)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			// Some systems report here that an earlier datagram met no listener; reading goes on.
-			e.log.Debug("read failed", slog.Any("error", err))
-			if !e.pause(readErrorPause) {
-				return
-			}
-			continue
-		}
-		r.endBatch(r.takeAll(batch, n))
-	}
+func newGate(now time.Time) gate {
+	return gate{mu: new(sync.Mutex), limits: newLimiter(now), cookies: newCookies(now)}
 }
 
 // takeAll takes n messages, and what comes meanwhile: one acknowledgement, one wake-up of those who wait and one batch of
@@ -73,8 +58,8 @@ func (r *reader) take(m udp.Message, now time.Time) int {
 		r.handle(d, m.Addr, now)
 	}
 	r.letGo()
-	r.counters.datagramsIn.Add(uint64(count))
-	r.counters.bytesIn.Add(uint64(len(m.Buf)))
+	r.ep.counters.datagramsIn.Add(uint64(count))
+	r.ep.counters.bytesIn.Add(uint64(len(m.Buf)))
 	return count
 }
 
@@ -82,7 +67,7 @@ func (r *reader) take(m udp.Message, now time.Time) int {
 func (r *reader) hold(id connID) *Conn {
 	if r.held == nil || r.held.local != id {
 		r.letGo()
-		if r.held = r.lookup(id); r.held != nil {
+		if r.held = r.ep.lookup(id); r.held != nil {
 			r.held.mu.Lock()
 		}
 	}
@@ -110,7 +95,7 @@ func (r *reader) endBatch(now time.Time) {
 	}
 	r.touched = r.touched[:0]
 	if offered {
-		r.sendSome()
+		r.ep.sendSome()
 	}
 }
 
@@ -134,9 +119,9 @@ func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
 	}
 	r.letGo()
 	if foreign(b) {
-		r.counters.foreign.Add(1)
-		if r.cfg.OnPacket != nil {
-			r.cfg.OnPacket(b, from)
+		r.ep.counters.foreign.Add(1)
+		if r.onPacket != nil {
+			r.onPacket(b, from)
 		}
 		return
 	}
@@ -148,22 +133,22 @@ func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
 	case typeRetry:
 		r.handleRetry(b)
 	default:
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 	}
 }
 
 func (r *reader) handleData(b []byte, from netip.AddrPort, now time.Time) {
 	id, counter, ok := parseDataHeader(b)
 	if !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
 	c := r.hold(id)
 	if c == nil {
-		r.counters.unknownSession.Add(1)
+		r.ep.counters.unknownSession.Add(1)
 		return
 	}
-	if c.receive(b, counter, from, now) && !c.touched {
+	if c.receive(b, counter, Path{r.Socket, from}, now) && !c.touched {
 		c.touched = true
 		r.touched = append(r.touched, c)
 	}
@@ -172,12 +157,12 @@ func (r *reader) handleData(b []byte, from netip.AddrPort, now time.Time) {
 func (r *reader) handleResponse(b []byte) {
 	id, ok := parseHandshakeHeader(b, typeResponse, responseLen)
 	if !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
-	c := r.lookup(id)
+	c := r.ep.lookup(id)
 	if c == nil {
-		r.counters.unknownSession.Add(1)
+		r.ep.counters.unknownSession.Add(1)
 		return
 	}
 	select {
@@ -190,14 +175,14 @@ func (r *reader) handleResponse(b []byte) {
 // from running sessions.
 func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) {
 	if _, ok := parseHandshakeHeader(b, typeInitiation, MaxDatagram); !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
 	key := initiationKey(b[initHeaderLen:])
-	response, known := r.repeatedResponse(key)
+	response, known := r.ep.repeatedResponse(key)
 	switch {
 	case response != nil:
-		r.write([]udp.Message{{Buf: response, Addr: from}})
+		r.writeOne(response, from)
 	case known:
 	default:
 		r.admit(key, b, from, now)
@@ -206,31 +191,34 @@ func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) 
 
 // admit lets a new initiation pass to the responder, as far as the limits allow.
 func (r *reader) admit(key initiationKey, b []byte, from netip.AddrPort, now time.Time) {
-	switch r.limits.judge(from.Addr(), r.cookies.valid(b, from, now), now) {
+	g := &r.ep.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch g.limits.judge(from.Addr(), g.cookies.valid(b, from, now), now) {
 	case admitted:
-		if !r.enqueue(key, b, from) {
-			r.counters.handshakesLimited.Add(1)
-			r.tellLimited(from, false, now)
+		if !r.ep.enqueue(key, b, Path{r.Socket, from}) {
+			r.ep.counters.handshakesLimited.Add(1)
+			r.ep.tellLimited(from, false, now)
 		}
 	case refused:
-		r.counters.handshakesLimited.Add(1)
-		r.tellLimited(from, false, now)
+		r.ep.counters.handshakesLimited.Add(1)
+		r.ep.tellLimited(from, false, now)
 	case unproved:
-		r.counters.cookiesAsked.Add(1)
-		r.tellLimited(from, true, now)
-		r.retries = append(r.retries, udp.Message{Buf: r.cookies.retry(b, from, now), Addr: from})
+		r.ep.counters.cookiesAsked.Add(1)
+		r.ep.tellLimited(from, true, now)
+		r.retries = append(r.retries, udp.Message{Buf: g.cookies.retry(b, from, now), Addr: from})
 	}
 }
 
 func (r *reader) handleRetry(b []byte) {
 	id, ok := parseHandshakeHeader(b, typeRetry, retryLen)
 	if !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
-	c := r.lookup(id)
+	c := r.ep.lookup(id)
 	if c == nil {
-		r.counters.unknownSession.Add(1)
+		r.ep.counters.unknownSession.Add(1)
 		return
 	}
 	c.useCookie(b[retryLen-cookieLen:])

@@ -30,10 +30,12 @@ var (
 	ErrPathBlocked error = &timeoutError{"rudp: the path carries no data any more: datagrams may be too long for it"}
 	// ErrProbeTimeout is returned by Conn.Probe when no answer came in time.
 	ErrProbeTimeout = errors.New("rudp: no answer to the probe")
-	// ErrNotProbed is returned by Conn.Move for an address that has not answered a Probe of late.
-	ErrNotProbed = errors.New("rudp: the address has not answered a probe")
 	// ErrTooManyProbes is returned by Conn.Probe when maxProbes others of the session wait for their answers.
 	ErrTooManyProbes = errors.New("rudp: too many probes at the same time")
+	// ErrSocketClosed ends a session whose path was a further socket that is gone.
+	ErrSocketClosed error = &closedError{"rudp: the session's socket is closed"}
+	// ErrTooManySockets is returned by AddSocket when the endpoint has maxSockets further sockets.
+	ErrTooManySockets = errors.New("rudp: too many sockets")
 	// ErrEndpointClosed is returned by an endpoint's methods after Close.
 	ErrEndpointClosed error = &closedError{"rudp: endpoint closed"}
 )

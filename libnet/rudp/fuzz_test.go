@@ -28,19 +28,19 @@ func still(t testing.TB, id Identity, now time.Time) (*Endpoint, *Conn) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sock, err := udp.New(sink{})
-	if err != nil {
-		t.Fatal(err)
-	}
 	e := &Endpoint{
-		cfg: cfg, id: id.ID(), log: cfg.Logger, sock: sock, start: now, epoch: time.Duration(now.UnixNano()),
+		cfg: cfg, id: id.ID(), log: cfg.Logger, start: now, epoch: time.Duration(now.UnixNano()),
 		flights: sync.Pool{New: func() any { return new(flight) }},
 		pacing:  newPacing(time.Duration(now.UnixNano())),
+		gate:    newGate(now),
 		timers:  timerQueue{wake: make(chan struct{}, 1)},
 		conns:   make(map[connID]*Conn), halfOpen: list.New(),
 		initiations: make(map[initiationKey]*Conn), inbound: make(chan *inbound, maxInbound), accept: make(chan *Conn, 1),
 	}
-	c := newConn(e, netip.MustParseAddrPort("192.0.2.2:7100"), PeerID{1}, now)
+	if e.main, err = e.newSocket(sink{}, nil); err != nil {
+		t.Fatal(err)
+	}
+	c := newConn(Path{e.main, netip.MustParseAddrPort("192.0.2.2:7100")}, PeerID{1}, now)
 	if err := e.admit(c); err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +86,7 @@ func FuzzSession(f *testing.F) {
 			c.use(grant{c, cc.Class(Newest), 1 << 16}, now)
 			c.mu.Lock()
 			if c.state == stateOpen {
-				c.takeFrames(bytes.Clone(b), netip.AddrPortFrom(c.addr.Addr(), uint16(7100+i)), now)
+				c.takeFrames(bytes.Clone(b), Path{e.main, netip.AddrPortFrom(c.path.Addr.Addr(), uint16(7100+i))}, now)
 			}
 			c.mu.Unlock()
 			c.endBatch(now)
@@ -144,18 +144,18 @@ func FuzzDemux(f *testing.F) {
 		e, c := still(t, id, now)
 		delete(e.conns, c.local)
 		c.local, e.conns[1] = 1, c
-		dialling := newConn(e, netip.MustParseAddrPort("192.0.2.3:7100"), stranger.ID(), now)
+		dialling := newConn(Path{e.main, netip.MustParseAddrPort("192.0.2.3:7100")}, stranger.ID(), now)
 		dialling.local, dialling.state, e.conns[2] = 2, stateDialing, dialling
 		if dialling.dialing, err = newInitiation(id, nil, 2, stranger.ID()); err != nil {
 			t.Fatal(err)
 		}
-		r := &reader{Endpoint: e, limits: newLimiter(now), cookies: newCookies(now)}
+		r := &reader{Socket: e.main}
 		for i, b := range [][]byte{first, second, first} {
 			if len(b) > MaxDatagram {
 				b = b[:MaxDatagram]
 			}
 			b = bytes.Clone(b)
-			r.take(udp.Message{Buf: b, Addr: netip.AddrPortFrom(c.addr.Addr(), uint16(7100+i))}, now)
+			r.take(udp.Message{Buf: b, Addr: netip.AddrPortFrom(c.path.Addr.Addr(), uint16(7100+i))}, now)
 			for len(e.inbound) > 0 {
 				e.respond(<-e.inbound, now)
 			}

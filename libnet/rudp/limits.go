@@ -78,6 +78,13 @@ const (
 	// bucket.
 	maxSources = 4096
 
+	// maxUnacked datagrams in the midst of a message are acknowledged together, if they come within 1/ackShare of
+	// the round trip and within maxAckDelay (that of RFC 9000, section 18.2): half of what a sender waits beyond
+	// the round trip before it probes. Where acknowledgements fill the line, the round trip grows, and they become fewer.
+	maxUnacked  = 8
+	ackShare    = 8
+	maxAckDelay = 25 * time.Millisecond
+
 	// closeRepeats and closeInterval: the close datagram is sent at once and again, so that losing one or
 	// two leaves no peer waiting for its idle timeout. The closed session answers late datagrams with it
 	// for that time, then it is forgotten.
@@ -108,6 +115,8 @@ const (
 	// back: some round trips, for the peer to follow. When both have moved, the acceptor gives way.
 	acceptorSettles = time.Second
 	diallerSettles  = 2 * time.Second
+	// maxSockets bounds the further sockets: an edge's tunnels, or the hundreds that a search for a port opens.
+	maxSockets = 4096
 	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
 	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
 	replayWindow = 2048

@@ -71,7 +71,7 @@ func TestOffloadsOnAndOff(t *testing.T) {
 				}
 				exchangeShares(t, ends[0], ends[1])
 				for i, e := range ends {
-					s := e.sock.Stats()
+					s := e.main.sock.Stats()
 					switch {
 					case off[i] && (s.GSO || s.GRO || s.MergedIn != 0 || s.MergedOut != 0):
 						t.Errorf("side %d merges although it was told not to: %+v", i, s)

@@ -7,14 +7,13 @@ import (
 	"crypto/rand"
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"slices"
 	"time"
 )
 
 // probing is a Probe that waits for its answer.
 type probing struct {
-	to       netip.AddrPort
+	to       Path
 	token    uint64 // of the first challenge; each further one counts it up
 	asked    [probeMemory]time.Time
 	count    uint64             // challenges sent
@@ -23,23 +22,23 @@ type probing struct {
 
 // proof is an address that has answered a Probe.
 type proof struct {
-	addr netip.AddrPort
+	path Path
 	rtt  time.Duration
 	at   time.Time
 }
 
-// Probe asks the peer for an answer by way of another address of its, and gives the round trip: of a path that a NAT was
-// just opened for, of a shorter one, or of the peer's new address when it was learnt in another way. The session stays
-// where it is until Move is called. Challenge and answer are as long as any datagram will be, so that a path with a
-// smaller MTU does not answer.
+// Probe asks the peer for an answer by another path, and gives the round trip: of a path that a NAT was just opened for,
+// of a shorter one, or of the peer's new address when it was learnt in another way. The session stays where it is until
+// Move is called. Challenge and answer are as long as any datagram will be, so that a path with a smaller MTU does not
+// answer.
 //
 // The challenge is repeated until the answer comes or the context ends; after Config.HandshakeTimeout Probe ends with
 // ErrProbeTimeout. Where both sides are behind NATs that filter by address and port, both must probe at the same time.
-func (c *Conn) Probe(ctx context.Context, addr netip.AddrPort) (time.Duration, error) {
-	if !addr.IsValid() || addr.Port() == 0 {
-		return 0, fmt.Errorf("rudp: probe of %v: invalid address", addr)
+func (c *Conn) Probe(ctx context.Context, path Path) (time.Duration, error) {
+	if !path.Addr.IsValid() || path.Addr.Port() == 0 {
+		return 0, fmt.Errorf("rudp: probe of %v: invalid address", path.Addr)
 	}
-	p := &probing{to: netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), answered: make(chan time.Duration, 1)}
+	p := &probing{to: path.plain(), answered: make(chan time.Duration, 1)}
 	if err := c.beginProbe(p); err != nil {
 		return 0, err
 	}
@@ -64,20 +63,32 @@ func (c *Conn) Probe(ctx context.Context, addr netip.AddrPort) (time.Duration, e
 	}
 }
 
-// Move sends everything to an address that has answered a Probe in the last ten seconds; else it is ErrNotProbed. The
-// peer follows by itself. Nothing is lost: what was on its way by the old path still counts when it arrives. When both
-// sides move to different paths at the same time, that of the dialler stays.
-func (c *Conn) Move(addr netip.AddrPort) error {
-	addr = netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port())
+// Move sends everything by a path that has answered a Probe in the last ten seconds; others are probed first, with
+// Probe's errors. The peer follows by itself. Nothing is lost: what was on its way by the old path still counts when it
+// arrives. When both sides move to different paths at the same time, that of the dialler stays.
+func (c *Conn) Move(ctx context.Context, path Path) error {
+	path = path.plain()
+	if moved, err := c.moveTo(path); moved || err != nil {
+		return err
+	}
+	if _, err := c.Probe(ctx, path); err != nil {
+		return err
+	}
+	_, err := c.moveTo(path)
+	return err
+}
+
+// moveTo moves the session if the path has answered of late.
+func (c *Conn) moveTo(path Path) (bool, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.err != nil {
-		return c.err
+		return false, c.err
 	}
 	now := time.Now()
-	i := slices.IndexFunc(c.proofs, func(p proof) bool { return p.addr == addr })
+	i := slices.IndexFunc(c.proofs, func(p proof) bool { return p.path == path })
 	if i < 0 || now.Sub(c.proofs[i].at) > proofTime {
-		return ErrNotProbed
+		return false, nil
 	}
 	// Until the peer has followed, what it sends comes from where it was: that must not move us back.
 	settle := acceptorSettles
@@ -85,13 +96,12 @@ func (c *Conn) Move(addr netip.AddrPort) error {
 		settle = diallerSettles
 	}
 	c.settled = now.Add(settle)
-	if addr == c.addr {
-		return nil
+	if path != c.path {
+		c.take(path, c.proofs[i].rtt, now)
+		c.ping(now)  // shows the peer where we are
+		c.flush(now) // with what the old path has swallowed
 	}
-	c.goTo(addr, c.proofs[i].rtt, now)
-	c.ping(now) // shows the peer where we are
-	c.writeOut()
-	return nil
+	return true, nil
 }
 
 func (c *Conn) beginProbe(p *probing) error {
@@ -102,6 +112,9 @@ func (c *Conn) beginProbe(p *probing) error {
 	defer c.mu.Unlock()
 	if c.err != nil {
 		return c.err
+	}
+	if p.to.Socket.dead() {
+		return ErrSocketClosed
 	}
 	if len(c.probes) >= maxProbes {
 		return ErrTooManyProbes
@@ -124,13 +137,12 @@ func (c *Conn) ask(p *probing, now time.Time) {
 		return
 	}
 	p.asked[p.count%probeMemory] = now
-	c.out.apart(c, p.to, frameChallenge, p.token+p.count, maxFrames)
+	c.sendApart(p.to, frameChallenge, p.token+p.count, maxFrames)
 	p.count++
-	c.writeOut()
 }
 
 // answer takes the response to a challenge if it is one to a Probe. The caller holds c.mu.
-func (c *Conn) answer(token uint64, from netip.AddrPort, now time.Time) bool {
+func (c *Conn) answer(token uint64, from Path, now time.Time) bool {
 	for _, p := range c.probes {
 		n := token - p.token
 		if n >= p.count || from != p.to {
@@ -149,7 +161,7 @@ func (c *Conn) answer(token uint64, from netip.AddrPort, now time.Time) bool {
 
 // remember keeps the newest proofs.
 func (c *Conn) remember(p proof) {
-	c.proofs = slices.DeleteFunc(c.proofs, func(old proof) bool { return old.addr == p.addr })
+	c.proofs = slices.DeleteFunc(c.proofs, func(old proof) bool { return old.path == p.path })
 	if len(c.proofs) >= maxProbes {
 		c.proofs = slices.Delete(c.proofs, 0, 1)
 	}

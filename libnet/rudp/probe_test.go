@@ -61,6 +61,9 @@ func (m *moved) second(line simnet.Link) (added interfaces) {
 	return added
 }
 
+// onFirst is the path from the first socket of a session's endpoint.
+func onFirst(c *Conn, to netip.AddrPort) Path { return Path{c.ep.Socket(), to} }
+
 func (m *moved) addr(side int) netip.AddrPort { return addrOf(m.hosts[side], 7100) }
 
 // exchange sends messages both ways for 6 s, and tells whether all have come, in order.
@@ -130,11 +133,11 @@ func TestBothMoveAndOneIsTold(t *testing.T) {
 			if silent := c.Stats().Silent; silent < 4900*time.Millisecond || silent > 5*time.Second {
 				t.Errorf("silent for %v", silent)
 			}
-			rtt, err := c.Probe(context.Background(), to)
+			rtt, err := c.Probe(context.Background(), onFirst(c, to))
 			if err != nil || rtt < 20*time.Millisecond || rtt > 21*time.Millisecond {
 				t.Fatalf("round trip %v, %v", rtt, err)
 			}
-			if err := c.Move(to); err != nil {
+			if err := c.Move(context.Background(), onFirst(c, to)); err != nil {
 				t.Fatal(err)
 			}
 			if err := <-all; err != nil {
@@ -160,7 +163,7 @@ func TestMoveToABetterPath(t *testing.T) {
 			fast := m.second(simnet.Link{Delay: time.Millisecond})
 			to := fast[1-side].addr
 			c, peer := m.conns[side], m.conns[1-side]
-			rtt, err := c.Probe(context.Background(), to)
+			rtt, err := c.Probe(context.Background(), onFirst(c, to))
 			if err != nil || rtt < 4*time.Millisecond || rtt > 5*time.Millisecond {
 				t.Fatalf("round trip %v, %v", rtt, err)
 			}
@@ -169,7 +172,7 @@ func TestMoveToABetterPath(t *testing.T) {
 				t.Fatal("a probe has moved the session")
 			}
 			again, overtaken := c.Stats().Retransmits, c.Stats().InFlight
-			if err := c.Move(to); err != nil {
+			if err := c.Move(context.Background(), onFirst(c, to)); err != nil {
 				t.Fatal(err)
 			}
 			if err := <-all; err != nil {
@@ -194,12 +197,12 @@ func TestMovesThatCross(t *testing.T) {
 		paths := [2]interfaces{m.second(near), m.second(near)} // the side that will choose each of them
 		time.Sleep(3 * time.Second)
 		for i, c := range m.conns {
-			if _, err := c.Probe(context.Background(), paths[i][1-i].addr); err != nil {
+			if _, err := c.Probe(context.Background(), onFirst(c, paths[i][1-i].addr)); err != nil {
 				t.Fatal(err)
 			}
 		}
 		for i, c := range m.conns {
-			if err := c.Move(paths[i][1-i].addr); err != nil {
+			if err := c.Move(context.Background(), onFirst(c, paths[i][1-i].addr)); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -224,25 +227,25 @@ func TestProbeErrors(t *testing.T) {
 		defer m.close()
 		c, nobody := m.conns[0], netip.MustParseAddrPort("192.0.2.99:9")
 		begin := time.Now()
-		if _, err := c.Probe(context.Background(), nobody); !errors.Is(err, ErrProbeTimeout) || time.Since(begin) != defaultHandshakeTimeout {
+		if _, err := c.Probe(context.Background(), onFirst(c, nobody)); !errors.Is(err, ErrProbeTimeout) || time.Since(begin) != defaultHandshakeTimeout {
 			t.Errorf("%v after %v", err, time.Since(begin))
 		}
-		if err := c.Move(nobody); !errors.Is(err, ErrNotProbed) {
+		if err := c.Move(context.Background(), onFirst(c, nobody)); !errors.Is(err, ErrProbeTimeout) {
 			t.Error(err)
 		}
-		if _, err := c.Probe(context.Background(), netip.AddrPort{}); err == nil {
+		if _, err := c.Probe(context.Background(), onFirst(c, netip.AddrPort{})); err == nil {
 			t.Error("no address was probed")
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		ended := make(chan error, maxProbes)
 		for range maxProbes {
 			go func() {
-				_, err := c.Probe(ctx, nobody)
+				_, err := c.Probe(ctx, onFirst(c, nobody))
 				ended <- err
 			}()
 		}
 		synctest.Wait()
-		if _, err := c.Probe(context.Background(), m.addr(1)); !errors.Is(err, ErrTooManyProbes) {
+		if _, err := c.Probe(context.Background(), onFirst(c, m.addr(1))); !errors.Is(err, ErrTooManyProbes) {
 			t.Error(err)
 		}
 		cancel()
@@ -251,18 +254,14 @@ func TestProbeErrors(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if _, err := c.Probe(context.Background(), m.addr(1)); err != nil {
-			t.Error(err)
-		}
-		time.Sleep(proofTime + 1)
-		if err := c.Move(m.addr(1)); !errors.Is(err, ErrNotProbed) {
+		if _, err := c.Probe(context.Background(), onFirst(c, m.addr(1))); err != nil {
 			t.Error(err)
 		}
 		c.Close("")
-		if _, err := c.Probe(context.Background(), m.addr(1)); !errors.Is(err, net.ErrClosed) {
+		if _, err := c.Probe(context.Background(), onFirst(c, m.addr(1))); !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
-		if err := c.Move(m.addr(1)); !errors.Is(err, net.ErrClosed) {
+		if err := c.Move(context.Background(), onFirst(c, m.addr(1))); !errors.Is(err, net.ErrClosed) {
 			t.Error(err)
 		}
 	})
@@ -281,7 +280,7 @@ func TestProbeOfANarrowPath(t *testing.T) {
 		on = true
 		w.taps.Unlock()
 		for _, c := range []*Conn{ca, cb} { // whichever direction it is
-			if _, err := c.Probe(context.Background(), c.RemoteAddr()); !errors.Is(err, ErrProbeTimeout) {
+			if _, err := c.Probe(context.Background(), onFirst(c, c.RemoteAddr())); !errors.Is(err, ErrProbeTimeout) {
 				t.Error(err)
 			}
 		}

@@ -36,8 +36,10 @@ func (c *Conn) flush(now time.Time) {
 // to the pacer; it tells whether there is any. The caller holds c.mu.
 func (c *Conn) push(now time.Time) bool {
 	sent := c.stats.WireOut
-	for _, ch := range c.active {
-		c.out.control(c, ch)
+	if c.acknowledges(now) {
+		for _, ch := range c.active {
+			c.out.control(c, ch)
+		}
 	}
 	c.probe(now)
 	c.writeOut()
@@ -49,6 +51,31 @@ func (c *Conn) push(now time.Time) bool {
 	}
 	c.arm()
 	return c.offer(now)
+}
+
+// acknowledges tells whether what there is to acknowledge leaves now. In the midst of a message it waits for a
+// few datagrams, or for a moment: on a home's line an answer to each would take a tenth of what comes.
+func (c *Conn) acknowledges(now time.Time) bool {
+	telling := false
+	for _, ch := range c.active {
+		if ch.core.Hurried() {
+			c.ackAt = time.Time{}
+			return true
+		}
+		telling = telling || ch.core.Telling()
+	}
+	if !telling {
+		return false
+	}
+	if c.ackAt.IsZero() {
+		c.ackAt, c.ackFrom = now.Add(min(duration(c.rtt.Smoothed())/ackShare, maxAckDelay)), c.stats.DatagramsIn
+	}
+	if now.Before(c.ackAt) && c.stats.DatagramsIn-c.ackFrom < maxUnacked-1 {
+		c.wake(c.ackAt)
+		return false
+	}
+	c.ackAt = time.Time{}
+	return true
 }
 
 // probe sends tail probes, which may exceed the window.

@@ -32,6 +32,8 @@ type EndpointStats struct {
 	Dialed            uint64 // sessions returned by Dial
 	Evicted           uint64 // half-open sessions given up for newer ones
 
+	GSO, GRO bool // the kernel merges datagrams on their way out, and in
+
 	Sessions int // now, established or being dialled
 	HalfOpen int // now, answered but the initiator has not proved itself
 }
@@ -65,8 +67,7 @@ func (c *endpointCounters) snapshot() EndpointStats {
 type ConnStats struct {
 	RTT    time.Duration // smoothed; zero before the first measurement
 	MinRTT time.Duration // least of the last 10 to 20 s
-
-	Silent time.Duration // since something authentic came
+	Silent time.Duration // since the newest authentic datagram
 
 	BytesIn, BytesOut         uint64 // of messages: read by the application, taken by Send
 	MessagesIn, MessagesOut   uint64

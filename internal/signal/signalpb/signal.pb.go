@@ -210,6 +210,174 @@ func (Code) EnumDescriptor() ([]byte, []int) {
 	return file_signal_proto_rawDescGZIP(), []int{2}
 }
 
+type NatType int32
+
+const (
+	NatType_NAT_TYPE_UNKNOWN  NatType = 0
+	NatType_NAT_TYPE_OPEN     NatType = 1
+	NatType_NAT_TYPE_FIREWALL NatType = 2
+	NatType_NAT_TYPE_NAT1     NatType = 3
+	NatType_NAT_TYPE_NAT2     NatType = 4
+	NatType_NAT_TYPE_NAT3     NatType = 5
+	NatType_NAT_TYPE_NAT4     NatType = 6
+	NatType_NAT_TYPE_BLOCKED  NatType = 7
+)
+
+// Enum value maps for NatType.
+var (
+	NatType_name = map[int32]string{
+		0: "NAT_TYPE_UNKNOWN",
+		1: "NAT_TYPE_OPEN",
+		2: "NAT_TYPE_FIREWALL",
+		3: "NAT_TYPE_NAT1",
+		4: "NAT_TYPE_NAT2",
+		5: "NAT_TYPE_NAT3",
+		6: "NAT_TYPE_NAT4",
+		7: "NAT_TYPE_BLOCKED",
+	}
+	NatType_value = map[string]int32{
+		"NAT_TYPE_UNKNOWN":  0,
+		"NAT_TYPE_OPEN":     1,
+		"NAT_TYPE_FIREWALL": 2,
+		"NAT_TYPE_NAT1":     3,
+		"NAT_TYPE_NAT2":     4,
+		"NAT_TYPE_NAT3":     5,
+		"NAT_TYPE_NAT4":     6,
+		"NAT_TYPE_BLOCKED":  7,
+	}
+)
+
+func (x NatType) Enum() *NatType {
+	p := new(NatType)
+	*p = x
+	return p
+}
+
+func (x NatType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NatType) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[3].Descriptor()
+}
+
+func (NatType) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[3]
+}
+
+func (x NatType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NatType.Descriptor instead.
+func (NatType) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{3}
+}
+
+type NatAllocation int32
+
+const (
+	NatAllocation_NAT_ALLOCATION_UNKNOWN    NatAllocation = 0
+	NatAllocation_NAT_ALLOCATION_PRESERVING NatAllocation = 1
+	NatAllocation_NAT_ALLOCATION_SEQUENTIAL NatAllocation = 2
+	NatAllocation_NAT_ALLOCATION_RANDOM     NatAllocation = 3
+)
+
+// Enum value maps for NatAllocation.
+var (
+	NatAllocation_name = map[int32]string{
+		0: "NAT_ALLOCATION_UNKNOWN",
+		1: "NAT_ALLOCATION_PRESERVING",
+		2: "NAT_ALLOCATION_SEQUENTIAL",
+		3: "NAT_ALLOCATION_RANDOM",
+	}
+	NatAllocation_value = map[string]int32{
+		"NAT_ALLOCATION_UNKNOWN":    0,
+		"NAT_ALLOCATION_PRESERVING": 1,
+		"NAT_ALLOCATION_SEQUENTIAL": 2,
+		"NAT_ALLOCATION_RANDOM":     3,
+	}
+)
+
+func (x NatAllocation) Enum() *NatAllocation {
+	p := new(NatAllocation)
+	*p = x
+	return p
+}
+
+func (x NatAllocation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NatAllocation) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[4].Descriptor()
+}
+
+func (NatAllocation) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[4]
+}
+
+func (x NatAllocation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NatAllocation.Descriptor instead.
+func (NatAllocation) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{4}
+}
+
+type PunchStep int32
+
+const (
+	PunchStep_PUNCH_STEP_UNSPECIFIED PunchStep = 0
+	PunchStep_PUNCH_STEP_WANTED      PunchStep = 1 // the other wants a connection: send a request too
+	PunchStep_PUNCH_STEP_GO          PunchStep = 2 // both have sent one: try each other now
+	PunchStep_PUNCH_STEP_REFUSED     PunchStep = 3 // there will be none
+)
+
+// Enum value maps for PunchStep.
+var (
+	PunchStep_name = map[int32]string{
+		0: "PUNCH_STEP_UNSPECIFIED",
+		1: "PUNCH_STEP_WANTED",
+		2: "PUNCH_STEP_GO",
+		3: "PUNCH_STEP_REFUSED",
+	}
+	PunchStep_value = map[string]int32{
+		"PUNCH_STEP_UNSPECIFIED": 0,
+		"PUNCH_STEP_WANTED":      1,
+		"PUNCH_STEP_GO":          2,
+		"PUNCH_STEP_REFUSED":     3,
+	}
+)
+
+func (x PunchStep) Enum() *PunchStep {
+	p := new(PunchStep)
+	*p = x
+	return p
+}
+
+func (x PunchStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PunchStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[5].Descriptor()
+}
+
+func (PunchStep) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[5]
+}
+
+func (x PunchStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PunchStep.Descriptor instead.
+func (PunchStep) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{5}
+}
+
 type ClientMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -220,6 +388,7 @@ type ClientMessage struct {
 	//	*ClientMessage_Report
 	//	*ClientMessage_BadPiece
 	//	*ClientMessage_Bye
+	//	*ClientMessage_Nat
 	Body          isClientMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -316,6 +485,15 @@ func (x *ClientMessage) GetBye() *Bye {
 	return nil
 }
 
+func (x *ClientMessage) GetNat() *Nat {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_Nat); ok {
+			return x.Nat
+		}
+	}
+	return nil
+}
+
 type isClientMessage_Body interface {
 	isClientMessage_Body()
 }
@@ -344,6 +522,10 @@ type ClientMessage_Bye struct {
 	Bye *Bye `protobuf:"bytes,6,opt,name=bye,proto3,oneof"`
 }
 
+type ClientMessage_Nat struct {
+	Nat *Nat `protobuf:"bytes,7,opt,name=nat,proto3,oneof"`
+}
+
 func (*ClientMessage_Announce) isClientMessage_Body() {}
 
 func (*ClientMessage_Addresses) isClientMessage_Body() {}
@@ -355,6 +537,8 @@ func (*ClientMessage_Report) isClientMessage_Body() {}
 func (*ClientMessage_BadPiece) isClientMessage_Body() {}
 
 func (*ClientMessage_Bye) isClientMessage_Body() {}
+
+func (*ClientMessage_Nat) isClientMessage_Body() {}
 
 // Announce is the first message of a peer, once per connection, in answer to
 // Hello.
@@ -370,7 +554,8 @@ type Announce struct {
 	//	*Announce_Source_
 	//	*Announce_Viewer_
 	Role          isAnnounce_Role `protobuf_oneof:"role"`
-	Software      string          `protobuf:"bytes,8,opt,name=software,proto3" json:"software,omitempty"` // for the tracker's log, "p2plive/0.1.0"
+	Software      string          `protobuf:"bytes,8,opt,name=software,proto3" json:"software,omitempty"`                       // for the tracker's log, "p2plive/0.1.0"
+	MappedAddr    string          `protobuf:"bytes,9,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"` // the one of udp_addrs that a router forwards on request; may be empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +659,13 @@ func (x *Announce) GetSoftware() string {
 	return ""
 }
 
+func (x *Announce) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
+}
+
 type isAnnounce_Role interface {
 	isAnnounce_Role()
 }
@@ -500,6 +692,7 @@ func (*Announce_Viewer_) isAnnounce_Role() {}
 type Addresses struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UdpAddrs      []string               `protobuf:"bytes,1,rep,name=udp_addrs,json=udpAddrs,proto3" json:"udp_addrs,omitempty"`
+	MappedAddr    string                 `protobuf:"bytes,2,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +732,13 @@ func (x *Addresses) GetUdpAddrs() []string {
 		return x.UdpAddrs
 	}
 	return nil
+}
+
+func (x *Addresses) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
 }
 
 // PeersRequest asks for more candidates: a source gets edges, a viewer edges
@@ -854,6 +1054,68 @@ func (x *BadPiece) GetEvidence() []byte {
 	return nil
 }
 
+// Nat says how the peer is connected, as discovery tells it. The tracker introduces
+// those to each other who can come together.
+type Nat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          NatType                `protobuf:"varint,1,opt,name=type,proto3,enum=p2plive.signal.v1.NatType" json:"type,omitempty"`
+	Allocation    NatAllocation          `protobuf:"varint,2,opt,name=allocation,proto3,enum=p2plive.signal.v1.NatAllocation" json:"allocation,omitempty"`
+	Step          int32                  `protobuf:"zigzag32,3,opt,name=step,proto3" json:"step,omitempty"` // of NAT_ALLOCATION_SEQUENTIAL
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Nat) Reset() {
+	*x = Nat{}
+	mi := &file_signal_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Nat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Nat) ProtoMessage() {}
+
+func (x *Nat) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Nat.ProtoReflect.Descriptor instead.
+func (*Nat) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *Nat) GetType() NatType {
+	if x != nil {
+		return x.Type
+	}
+	return NatType_NAT_TYPE_UNKNOWN
+}
+
+func (x *Nat) GetAllocation() NatAllocation {
+	if x != nil {
+		return x.Allocation
+	}
+	return NatAllocation_NAT_ALLOCATION_UNKNOWN
+}
+
+func (x *Nat) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -867,6 +1129,7 @@ type ServerMessage struct {
 	//	*ServerMessage_Carry
 	//	*ServerMessage_Error
 	//	*ServerMessage_Bye
+	//	*ServerMessage_Punch
 	Body          isServerMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -874,7 +1137,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_signal_proto_msgTypes[8]
+	mi := &file_signal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +1149,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[8]
+	mi := &file_signal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +1162,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{8}
+	return file_signal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *ServerMessage) GetBody() isServerMessage_Body {
@@ -990,6 +1253,15 @@ func (x *ServerMessage) GetBye() *Bye {
 	return nil
 }
 
+func (x *ServerMessage) GetPunch() *Punch {
+	if x != nil {
+		if x, ok := x.Body.(*ServerMessage_Punch); ok {
+			return x.Punch
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Body interface {
 	isServerMessage_Body()
 }
@@ -1030,6 +1302,10 @@ type ServerMessage_Bye struct {
 	Bye *Bye `protobuf:"bytes,9,opt,name=bye,proto3,oneof"`
 }
 
+type ServerMessage_Punch struct {
+	Punch *Punch `protobuf:"bytes,10,opt,name=punch,proto3,oneof"`
+}
+
 func (*ServerMessage_Hello) isServerMessage_Body() {}
 
 func (*ServerMessage_Welcome) isServerMessage_Body() {}
@@ -1048,6 +1324,8 @@ func (*ServerMessage_Error) isServerMessage_Body() {}
 
 func (*ServerMessage_Bye) isServerMessage_Body() {}
 
+func (*ServerMessage_Punch) isServerMessage_Body() {}
+
 // Hello opens the connection. Every proof in Announce covers its nonce.
 type Hello struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -1063,7 +1341,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_signal_proto_msgTypes[9]
+	mi := &file_signal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1353,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[9]
+	mi := &file_signal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1366,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{9}
+	return file_signal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Hello) GetProtocolVersion() uint32 {
@@ -1147,7 +1425,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_signal_proto_msgTypes[10]
+	mi := &file_signal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1437,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[10]
+	mi := &file_signal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1450,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{10}
+	return file_signal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Welcome) GetObservedIp() string {
@@ -1221,7 +1499,7 @@ type Peers struct {
 
 func (x *Peers) Reset() {
 	*x = Peers{}
-	mi := &file_signal_proto_msgTypes[11]
+	mi := &file_signal_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1511,7 @@ func (x *Peers) String() string {
 func (*Peers) ProtoMessage() {}
 
 func (x *Peers) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[11]
+	mi := &file_signal_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1524,7 @@ func (x *Peers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peers.ProtoReflect.Descriptor instead.
 func (*Peers) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{11}
+	return file_signal_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Peers) GetStreamId() []byte {
@@ -1268,14 +1546,15 @@ type PeerInfo struct {
 	PeerId        []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
 	UdpAddrs      []string               `protobuf:"bytes,2,rep,name=udp_addrs,json=udpAddrs,proto3" json:"udp_addrs,omitempty"`
 	Role          Role                   `protobuf:"varint,3,opt,name=role,proto3,enum=p2plive.signal.v1.Role" json:"role,omitempty"`
-	HttpUrl       string                 `protobuf:"bytes,4,opt,name=http_url,json=httpUrl,proto3" json:"http_url,omitempty"` // edge
+	HttpUrl       string                 `protobuf:"bytes,4,opt,name=http_url,json=httpUrl,proto3" json:"http_url,omitempty"`          // edge
+	MappedAddr    string                 `protobuf:"bytes,5,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"` // as in Announce
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PeerInfo) Reset() {
 	*x = PeerInfo{}
-	mi := &file_signal_proto_msgTypes[12]
+	mi := &file_signal_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1566,7 @@ func (x *PeerInfo) String() string {
 func (*PeerInfo) ProtoMessage() {}
 
 func (x *PeerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[12]
+	mi := &file_signal_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1579,7 @@ func (x *PeerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerInfo.ProtoReflect.Descriptor instead.
 func (*PeerInfo) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{12}
+	return file_signal_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *PeerInfo) GetPeerId() []byte {
@@ -1331,6 +1610,13 @@ func (x *PeerInfo) GetHttpUrl() string {
 	return ""
 }
 
+func (x *PeerInfo) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
+}
+
 // StreamState follows a change of the stream that a viewer asked for. A name
 // may come back with another stream id.
 type StreamState struct {
@@ -1345,7 +1631,7 @@ type StreamState struct {
 
 func (x *StreamState) Reset() {
 	*x = StreamState{}
-	mi := &file_signal_proto_msgTypes[13]
+	mi := &file_signal_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1643,7 @@ func (x *StreamState) String() string {
 func (*StreamState) ProtoMessage() {}
 
 func (x *StreamState) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[13]
+	mi := &file_signal_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1656,7 @@ func (x *StreamState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamState.ProtoReflect.Descriptor instead.
 func (*StreamState) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{13}
+	return file_signal_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *StreamState) GetState() State {
@@ -1411,7 +1697,7 @@ type Ticket struct {
 
 func (x *Ticket) Reset() {
 	*x = Ticket{}
-	mi := &file_signal_proto_msgTypes[14]
+	mi := &file_signal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1709,7 @@ func (x *Ticket) String() string {
 func (*Ticket) ProtoMessage() {}
 
 func (x *Ticket) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[14]
+	mi := &file_signal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1722,7 @@ func (x *Ticket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
 func (*Ticket) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{14}
+	return file_signal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *Ticket) GetTicket() []byte {
@@ -1457,7 +1743,7 @@ type Introduce struct {
 
 func (x *Introduce) Reset() {
 	*x = Introduce{}
-	mi := &file_signal_proto_msgTypes[15]
+	mi := &file_signal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1755,7 @@ func (x *Introduce) String() string {
 func (*Introduce) ProtoMessage() {}
 
 func (x *Introduce) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[15]
+	mi := &file_signal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1768,7 @@ func (x *Introduce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Introduce.ProtoReflect.Descriptor instead.
 func (*Introduce) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{15}
+	return file_signal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Introduce) GetStreamId() []byte {
@@ -1511,7 +1797,7 @@ type Carry struct {
 
 func (x *Carry) Reset() {
 	*x = Carry{}
-	mi := &file_signal_proto_msgTypes[16]
+	mi := &file_signal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1809,7 @@ func (x *Carry) String() string {
 func (*Carry) ProtoMessage() {}
 
 func (x *Carry) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[16]
+	mi := &file_signal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1822,7 @@ func (x *Carry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Carry.ProtoReflect.Descriptor instead.
 func (*Carry) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{16}
+	return file_signal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Carry) GetStreamId() []byte {
@@ -1560,6 +1846,91 @@ func (x *Carry) GetPeers() []*PeerInfo {
 	return nil
 }
 
+// Punch follows a connection request on the tracker's UDP port.
+type Punch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attempt       []byte                 `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"` // 8 bytes
+	Step          PunchStep              `protobuf:"varint,2,opt,name=step,proto3,enum=p2plive.signal.v1.PunchStep" json:"step,omitempty"`
+	Peer          *PeerInfo              `protobuf:"bytes,3,opt,name=peer,proto3" json:"peer,omitempty"`     // the other one; of a refusal only its id
+	Seen          string                 `protobuf:"bytes,4,opt,name=seen,proto3" json:"seen,omitempty"`     // "ip:port" that its request came from
+	Nat           *Nat                   `protobuf:"bytes,5,opt,name=nat,proto3" json:"nat,omitempty"`       // of the other one
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"` // of a refusal, one sentence
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Punch) Reset() {
+	*x = Punch{}
+	mi := &file_signal_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Punch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Punch) ProtoMessage() {}
+
+func (x *Punch) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Punch.ProtoReflect.Descriptor instead.
+func (*Punch) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *Punch) GetAttempt() []byte {
+	if x != nil {
+		return x.Attempt
+	}
+	return nil
+}
+
+func (x *Punch) GetStep() PunchStep {
+	if x != nil {
+		return x.Step
+	}
+	return PunchStep_PUNCH_STEP_UNSPECIFIED
+}
+
+func (x *Punch) GetPeer() *PeerInfo {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *Punch) GetSeen() string {
+	if x != nil {
+		return x.Seen
+	}
+	return ""
+}
+
+func (x *Punch) GetNat() *Nat {
+	if x != nil {
+		return x.Nat
+	}
+	return nil
+}
+
+func (x *Punch) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          Code                   `protobuf:"varint,1,opt,name=code,proto3,enum=p2plive.signal.v1.Code" json:"code,omitempty"`
@@ -1572,7 +1943,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_signal_proto_msgTypes[17]
+	mi := &file_signal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +1955,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[17]
+	mi := &file_signal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +1968,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{17}
+	return file_signal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Error) GetCode() Code {
@@ -1638,7 +2009,7 @@ type Bye struct {
 
 func (x *Bye) Reset() {
 	*x = Bye{}
-	mi := &file_signal_proto_msgTypes[18]
+	mi := &file_signal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +2021,7 @@ func (x *Bye) String() string {
 func (*Bye) ProtoMessage() {}
 
 func (x *Bye) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[18]
+	mi := &file_signal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +2034,7 @@ func (x *Bye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bye.ProtoReflect.Descriptor instead.
 func (*Bye) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{18}
+	return file_signal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Bye) GetReason() string {
@@ -1684,7 +2055,7 @@ type Announce_Edge struct {
 
 func (x *Announce_Edge) Reset() {
 	*x = Announce_Edge{}
-	mi := &file_signal_proto_msgTypes[19]
+	mi := &file_signal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +2067,7 @@ func (x *Announce_Edge) String() string {
 func (*Announce_Edge) ProtoMessage() {}
 
 func (x *Announce_Edge) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[19]
+	mi := &file_signal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +2116,7 @@ type Announce_Source struct {
 
 func (x *Announce_Source) Reset() {
 	*x = Announce_Source{}
-	mi := &file_signal_proto_msgTypes[20]
+	mi := &file_signal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +2128,7 @@ func (x *Announce_Source) String() string {
 func (*Announce_Source) ProtoMessage() {}
 
 func (x *Announce_Source) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[20]
+	mi := &file_signal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +2182,7 @@ type Announce_Viewer struct {
 
 func (x *Announce_Viewer) Reset() {
 	*x = Announce_Viewer{}
-	mi := &file_signal_proto_msgTypes[21]
+	mi := &file_signal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +2194,7 @@ func (x *Announce_Viewer) String() string {
 func (*Announce_Viewer) ProtoMessage() {}
 
 func (x *Announce_Viewer) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[21]
+	mi := &file_signal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,15 +2228,16 @@ var File_signal_proto protoreflect.FileDescriptor
 
 const file_signal_proto_rawDesc = "" +
 	"\n" +
-	"\fsignal.proto\x12\x11p2plive.signal.v1\"\xf5\x02\n" +
+	"\fsignal.proto\x12\x11p2plive.signal.v1\"\xa1\x03\n" +
 	"\rClientMessage\x129\n" +
 	"\bannounce\x18\x01 \x01(\v2\x1b.p2plive.signal.v1.AnnounceH\x00R\bannounce\x12<\n" +
 	"\taddresses\x18\x02 \x01(\v2\x1c.p2plive.signal.v1.AddressesH\x00R\taddresses\x12F\n" +
 	"\rpeers_request\x18\x03 \x01(\v2\x1f.p2plive.signal.v1.PeersRequestH\x00R\fpeersRequest\x123\n" +
 	"\x06report\x18\x04 \x01(\v2\x19.p2plive.signal.v1.ReportH\x00R\x06report\x12:\n" +
 	"\tbad_piece\x18\x05 \x01(\v2\x1b.p2plive.signal.v1.BadPieceH\x00R\bbadPiece\x12*\n" +
-	"\x03bye\x18\x06 \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03byeB\x06\n" +
-	"\x04body\"\x8e\x05\n" +
+	"\x03bye\x18\x06 \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03bye\x12*\n" +
+	"\x03nat\x18\a \x01(\v2\x16.p2plive.signal.v1.NatH\x00R\x03natB\x06\n" +
+	"\x04body\"\xaf\x05\n" +
 	"\bAnnounce\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x17\n" +
 	"\apeer_id\x18\x02 \x01(\fR\x06peerId\x12%\n" +
@@ -1874,7 +2246,9 @@ const file_signal_proto_rawDesc = "" +
 	"\x04edge\x18\x05 \x01(\v2 .p2plive.signal.v1.Announce.EdgeH\x00R\x04edge\x12<\n" +
 	"\x06source\x18\x06 \x01(\v2\".p2plive.signal.v1.Announce.SourceH\x00R\x06source\x12<\n" +
 	"\x06viewer\x18\a \x01(\v2\".p2plive.signal.v1.Announce.ViewerH\x00R\x06viewer\x12\x1a\n" +
-	"\bsoftware\x18\b \x01(\tR\bsoftware\x1ak\n" +
+	"\bsoftware\x18\b \x01(\tR\bsoftware\x12\x1f\n" +
+	"\vmapped_addr\x18\t \x01(\tR\n" +
+	"mappedAddr\x1ak\n" +
 	"\x04Edge\x12\x1b\n" +
 	"\tkey_proof\x18\x01 \x01(\fR\bkeyProof\x12\x19\n" +
 	"\bhttp_url\x18\x02 \x01(\tR\ahttpUrl\x12+\n" +
@@ -1888,9 +2262,11 @@ const file_signal_proto_rawDesc = "" +
 	"\x06Viewer\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n" +
 	"\tedge_only\x18\x02 \x01(\bR\bedgeOnlyB\x06\n" +
-	"\x04role\"(\n" +
+	"\x04role\"I\n" +
 	"\tAddresses\x12\x1b\n" +
-	"\tudp_addrs\x18\x01 \x03(\tR\budpAddrs\">\n" +
+	"\tudp_addrs\x18\x01 \x03(\tR\budpAddrs\x12\x1f\n" +
+	"\vmapped_addr\x18\x02 \x01(\tR\n" +
+	"mappedAddr\">\n" +
 	"\fPeersRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x18\n" +
 	"\aexclude\x18\x02 \x03(\fR\aexclude\"\xc6\x02\n" +
@@ -1912,7 +2288,13 @@ const file_signal_proto_rawDesc = "" +
 	"\x04kbps\x18\x02 \x01(\rR\x04kbps\"B\n" +
 	"\bBadPiece\x12\x1a\n" +
 	"\bpolluter\x18\x01 \x01(\fR\bpolluter\x12\x1a\n" +
-	"\bevidence\x18\x02 \x01(\fR\bevidence\"\xfb\x03\n" +
+	"\bevidence\x18\x02 \x01(\fR\bevidence\"\x8b\x01\n" +
+	"\x03Nat\x12.\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1a.p2plive.signal.v1.NatTypeR\x04type\x12@\n" +
+	"\n" +
+	"allocation\x18\x02 \x01(\x0e2 .p2plive.signal.v1.NatAllocationR\n" +
+	"allocation\x12\x12\n" +
+	"\x04step\x18\x03 \x01(\x11R\x04step\"\xad\x04\n" +
 	"\rServerMessage\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.p2plive.signal.v1.HelloH\x00R\x05hello\x126\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1a.p2plive.signal.v1.WelcomeH\x00R\awelcome\x120\n" +
@@ -1922,7 +2304,9 @@ const file_signal_proto_rawDesc = "" +
 	"\tintroduce\x18\x06 \x01(\v2\x1c.p2plive.signal.v1.IntroduceH\x00R\tintroduce\x120\n" +
 	"\x05carry\x18\a \x01(\v2\x18.p2plive.signal.v1.CarryH\x00R\x05carry\x120\n" +
 	"\x05error\x18\b \x01(\v2\x18.p2plive.signal.v1.ErrorH\x00R\x05error\x12*\n" +
-	"\x03bye\x18\t \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03byeB\x06\n" +
+	"\x03bye\x18\t \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03bye\x120\n" +
+	"\x05punch\x18\n" +
+	" \x01(\v2\x18.p2plive.signal.v1.PunchH\x00R\x05punchB\x06\n" +
 	"\x04body\"\xca\x01\n" +
 	"\x05Hello\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x14\n" +
@@ -1942,12 +2326,14 @@ const file_signal_proto_rawDesc = "" +
 	"\x06ticket\x18\x05 \x01(\fR\x06ticket\"W\n" +
 	"\x05Peers\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\fR\bstreamId\x121\n" +
-	"\x05peers\x18\x02 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\x88\x01\n" +
+	"\x05peers\x18\x02 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\xa9\x01\n" +
 	"\bPeerInfo\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12\x1b\n" +
 	"\tudp_addrs\x18\x02 \x03(\tR\budpAddrs\x12+\n" +
 	"\x04role\x18\x03 \x01(\x0e2\x17.p2plive.signal.v1.RoleR\x04role\x12\x19\n" +
-	"\bhttp_url\x18\x04 \x01(\tR\ahttpUrl\"\x86\x01\n" +
+	"\bhttp_url\x18\x04 \x01(\tR\ahttpUrl\x12\x1f\n" +
+	"\vmapped_addr\x18\x05 \x01(\tR\n" +
+	"mappedAddr\"\x86\x01\n" +
 	"\vStreamState\x12.\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x18.p2plive.signal.v1.StateR\x05state\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\fR\bstreamId\x12\x12\n" +
@@ -1961,7 +2347,14 @@ const file_signal_proto_rawDesc = "" +
 	"\x05Carry\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\fR\bstreamId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
-	"\x05peers\x18\x03 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"r\n" +
+	"\x05peers\x18\x03 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\xda\x01\n" +
+	"\x05Punch\x12\x18\n" +
+	"\aattempt\x18\x01 \x01(\fR\aattempt\x120\n" +
+	"\x04step\x18\x02 \x01(\x0e2\x1c.p2plive.signal.v1.PunchStepR\x04step\x12/\n" +
+	"\x04peer\x18\x03 \x01(\v2\x1b.p2plive.signal.v1.PeerInfoR\x04peer\x12\x12\n" +
+	"\x04seen\x18\x04 \x01(\tR\x04seen\x12(\n" +
+	"\x03nat\x18\x05 \x01(\v2\x16.p2plive.signal.v1.NatR\x03nat\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"r\n" +
 	"\x05Error\x12+\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x17.p2plive.signal.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
@@ -1993,7 +2386,26 @@ const file_signal_proto_rawDesc = "" +
 	"\rCODE_REPLACED\x10\t\x12\r\n" +
 	"\tCODE_FULL\x10\n" +
 	"\x12\x15\n" +
-	"\x11CODE_RATE_LIMITED\x10\vB\"Z p2plive/internal/signal/signalpbb\x06proto3"
+	"\x11CODE_RATE_LIMITED\x10\v*\xab\x01\n" +
+	"\aNatType\x12\x14\n" +
+	"\x10NAT_TYPE_UNKNOWN\x10\x00\x12\x11\n" +
+	"\rNAT_TYPE_OPEN\x10\x01\x12\x15\n" +
+	"\x11NAT_TYPE_FIREWALL\x10\x02\x12\x11\n" +
+	"\rNAT_TYPE_NAT1\x10\x03\x12\x11\n" +
+	"\rNAT_TYPE_NAT2\x10\x04\x12\x11\n" +
+	"\rNAT_TYPE_NAT3\x10\x05\x12\x11\n" +
+	"\rNAT_TYPE_NAT4\x10\x06\x12\x14\n" +
+	"\x10NAT_TYPE_BLOCKED\x10\a*\x84\x01\n" +
+	"\rNatAllocation\x12\x1a\n" +
+	"\x16NAT_ALLOCATION_UNKNOWN\x10\x00\x12\x1d\n" +
+	"\x19NAT_ALLOCATION_PRESERVING\x10\x01\x12\x1d\n" +
+	"\x19NAT_ALLOCATION_SEQUENTIAL\x10\x02\x12\x19\n" +
+	"\x15NAT_ALLOCATION_RANDOM\x10\x03*i\n" +
+	"\tPunchStep\x12\x1a\n" +
+	"\x16PUNCH_STEP_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11PUNCH_STEP_WANTED\x10\x01\x12\x11\n" +
+	"\rPUNCH_STEP_GO\x10\x02\x12\x16\n" +
+	"\x12PUNCH_STEP_REFUSED\x10\x03B\"Z p2plive/internal/signal/signalpbb\x06proto3"
 
 var (
 	file_signal_proto_rawDescOnce sync.Once
@@ -2007,69 +2419,81 @@ func file_signal_proto_rawDescGZIP() []byte {
 	return file_signal_proto_rawDescData
 }
 
-var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
+var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_signal_proto_goTypes = []any{
 	(Role)(0),               // 0: p2plive.signal.v1.Role
 	(State)(0),              // 1: p2plive.signal.v1.State
 	(Code)(0),               // 2: p2plive.signal.v1.Code
-	(*ClientMessage)(nil),   // 3: p2plive.signal.v1.ClientMessage
-	(*Announce)(nil),        // 4: p2plive.signal.v1.Announce
-	(*Addresses)(nil),       // 5: p2plive.signal.v1.Addresses
-	(*PeersRequest)(nil),    // 6: p2plive.signal.v1.PeersRequest
-	(*Report)(nil),          // 7: p2plive.signal.v1.Report
-	(*Load)(nil),            // 8: p2plive.signal.v1.Load
-	(*Carried)(nil),         // 9: p2plive.signal.v1.Carried
-	(*BadPiece)(nil),        // 10: p2plive.signal.v1.BadPiece
-	(*ServerMessage)(nil),   // 11: p2plive.signal.v1.ServerMessage
-	(*Hello)(nil),           // 12: p2plive.signal.v1.Hello
-	(*Welcome)(nil),         // 13: p2plive.signal.v1.Welcome
-	(*Peers)(nil),           // 14: p2plive.signal.v1.Peers
-	(*PeerInfo)(nil),        // 15: p2plive.signal.v1.PeerInfo
-	(*StreamState)(nil),     // 16: p2plive.signal.v1.StreamState
-	(*Ticket)(nil),          // 17: p2plive.signal.v1.Ticket
-	(*Introduce)(nil),       // 18: p2plive.signal.v1.Introduce
-	(*Carry)(nil),           // 19: p2plive.signal.v1.Carry
-	(*Error)(nil),           // 20: p2plive.signal.v1.Error
-	(*Bye)(nil),             // 21: p2plive.signal.v1.Bye
-	(*Announce_Edge)(nil),   // 22: p2plive.signal.v1.Announce.Edge
-	(*Announce_Source)(nil), // 23: p2plive.signal.v1.Announce.Source
-	(*Announce_Viewer)(nil), // 24: p2plive.signal.v1.Announce.Viewer
+	(NatType)(0),            // 3: p2plive.signal.v1.NatType
+	(NatAllocation)(0),      // 4: p2plive.signal.v1.NatAllocation
+	(PunchStep)(0),          // 5: p2plive.signal.v1.PunchStep
+	(*ClientMessage)(nil),   // 6: p2plive.signal.v1.ClientMessage
+	(*Announce)(nil),        // 7: p2plive.signal.v1.Announce
+	(*Addresses)(nil),       // 8: p2plive.signal.v1.Addresses
+	(*PeersRequest)(nil),    // 9: p2plive.signal.v1.PeersRequest
+	(*Report)(nil),          // 10: p2plive.signal.v1.Report
+	(*Load)(nil),            // 11: p2plive.signal.v1.Load
+	(*Carried)(nil),         // 12: p2plive.signal.v1.Carried
+	(*BadPiece)(nil),        // 13: p2plive.signal.v1.BadPiece
+	(*Nat)(nil),             // 14: p2plive.signal.v1.Nat
+	(*ServerMessage)(nil),   // 15: p2plive.signal.v1.ServerMessage
+	(*Hello)(nil),           // 16: p2plive.signal.v1.Hello
+	(*Welcome)(nil),         // 17: p2plive.signal.v1.Welcome
+	(*Peers)(nil),           // 18: p2plive.signal.v1.Peers
+	(*PeerInfo)(nil),        // 19: p2plive.signal.v1.PeerInfo
+	(*StreamState)(nil),     // 20: p2plive.signal.v1.StreamState
+	(*Ticket)(nil),          // 21: p2plive.signal.v1.Ticket
+	(*Introduce)(nil),       // 22: p2plive.signal.v1.Introduce
+	(*Carry)(nil),           // 23: p2plive.signal.v1.Carry
+	(*Punch)(nil),           // 24: p2plive.signal.v1.Punch
+	(*Error)(nil),           // 25: p2plive.signal.v1.Error
+	(*Bye)(nil),             // 26: p2plive.signal.v1.Bye
+	(*Announce_Edge)(nil),   // 27: p2plive.signal.v1.Announce.Edge
+	(*Announce_Source)(nil), // 28: p2plive.signal.v1.Announce.Source
+	(*Announce_Viewer)(nil), // 29: p2plive.signal.v1.Announce.Viewer
 }
 var file_signal_proto_depIdxs = []int32{
-	4,  // 0: p2plive.signal.v1.ClientMessage.announce:type_name -> p2plive.signal.v1.Announce
-	5,  // 1: p2plive.signal.v1.ClientMessage.addresses:type_name -> p2plive.signal.v1.Addresses
-	6,  // 2: p2plive.signal.v1.ClientMessage.peers_request:type_name -> p2plive.signal.v1.PeersRequest
-	7,  // 3: p2plive.signal.v1.ClientMessage.report:type_name -> p2plive.signal.v1.Report
-	10, // 4: p2plive.signal.v1.ClientMessage.bad_piece:type_name -> p2plive.signal.v1.BadPiece
-	21, // 5: p2plive.signal.v1.ClientMessage.bye:type_name -> p2plive.signal.v1.Bye
-	22, // 6: p2plive.signal.v1.Announce.edge:type_name -> p2plive.signal.v1.Announce.Edge
-	23, // 7: p2plive.signal.v1.Announce.source:type_name -> p2plive.signal.v1.Announce.Source
-	24, // 8: p2plive.signal.v1.Announce.viewer:type_name -> p2plive.signal.v1.Announce.Viewer
-	8,  // 9: p2plive.signal.v1.Report.load:type_name -> p2plive.signal.v1.Load
-	9,  // 10: p2plive.signal.v1.Report.carried:type_name -> p2plive.signal.v1.Carried
-	12, // 11: p2plive.signal.v1.ServerMessage.hello:type_name -> p2plive.signal.v1.Hello
-	13, // 12: p2plive.signal.v1.ServerMessage.welcome:type_name -> p2plive.signal.v1.Welcome
-	14, // 13: p2plive.signal.v1.ServerMessage.peers:type_name -> p2plive.signal.v1.Peers
-	16, // 14: p2plive.signal.v1.ServerMessage.stream_state:type_name -> p2plive.signal.v1.StreamState
-	17, // 15: p2plive.signal.v1.ServerMessage.ticket:type_name -> p2plive.signal.v1.Ticket
-	18, // 16: p2plive.signal.v1.ServerMessage.introduce:type_name -> p2plive.signal.v1.Introduce
-	19, // 17: p2plive.signal.v1.ServerMessage.carry:type_name -> p2plive.signal.v1.Carry
-	20, // 18: p2plive.signal.v1.ServerMessage.error:type_name -> p2plive.signal.v1.Error
-	21, // 19: p2plive.signal.v1.ServerMessage.bye:type_name -> p2plive.signal.v1.Bye
-	1,  // 20: p2plive.signal.v1.Welcome.state:type_name -> p2plive.signal.v1.State
-	15, // 21: p2plive.signal.v1.Peers.peers:type_name -> p2plive.signal.v1.PeerInfo
-	0,  // 22: p2plive.signal.v1.PeerInfo.role:type_name -> p2plive.signal.v1.Role
-	1,  // 23: p2plive.signal.v1.StreamState.state:type_name -> p2plive.signal.v1.State
-	15, // 24: p2plive.signal.v1.Introduce.peer:type_name -> p2plive.signal.v1.PeerInfo
-	15, // 25: p2plive.signal.v1.Carry.peers:type_name -> p2plive.signal.v1.PeerInfo
-	2,  // 26: p2plive.signal.v1.Error.code:type_name -> p2plive.signal.v1.Code
-	8,  // 27: p2plive.signal.v1.Announce.Edge.load:type_name -> p2plive.signal.v1.Load
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	7,  // 0: p2plive.signal.v1.ClientMessage.announce:type_name -> p2plive.signal.v1.Announce
+	8,  // 1: p2plive.signal.v1.ClientMessage.addresses:type_name -> p2plive.signal.v1.Addresses
+	9,  // 2: p2plive.signal.v1.ClientMessage.peers_request:type_name -> p2plive.signal.v1.PeersRequest
+	10, // 3: p2plive.signal.v1.ClientMessage.report:type_name -> p2plive.signal.v1.Report
+	13, // 4: p2plive.signal.v1.ClientMessage.bad_piece:type_name -> p2plive.signal.v1.BadPiece
+	26, // 5: p2plive.signal.v1.ClientMessage.bye:type_name -> p2plive.signal.v1.Bye
+	14, // 6: p2plive.signal.v1.ClientMessage.nat:type_name -> p2plive.signal.v1.Nat
+	27, // 7: p2plive.signal.v1.Announce.edge:type_name -> p2plive.signal.v1.Announce.Edge
+	28, // 8: p2plive.signal.v1.Announce.source:type_name -> p2plive.signal.v1.Announce.Source
+	29, // 9: p2plive.signal.v1.Announce.viewer:type_name -> p2plive.signal.v1.Announce.Viewer
+	11, // 10: p2plive.signal.v1.Report.load:type_name -> p2plive.signal.v1.Load
+	12, // 11: p2plive.signal.v1.Report.carried:type_name -> p2plive.signal.v1.Carried
+	3,  // 12: p2plive.signal.v1.Nat.type:type_name -> p2plive.signal.v1.NatType
+	4,  // 13: p2plive.signal.v1.Nat.allocation:type_name -> p2plive.signal.v1.NatAllocation
+	16, // 14: p2plive.signal.v1.ServerMessage.hello:type_name -> p2plive.signal.v1.Hello
+	17, // 15: p2plive.signal.v1.ServerMessage.welcome:type_name -> p2plive.signal.v1.Welcome
+	18, // 16: p2plive.signal.v1.ServerMessage.peers:type_name -> p2plive.signal.v1.Peers
+	20, // 17: p2plive.signal.v1.ServerMessage.stream_state:type_name -> p2plive.signal.v1.StreamState
+	21, // 18: p2plive.signal.v1.ServerMessage.ticket:type_name -> p2plive.signal.v1.Ticket
+	22, // 19: p2plive.signal.v1.ServerMessage.introduce:type_name -> p2plive.signal.v1.Introduce
+	23, // 20: p2plive.signal.v1.ServerMessage.carry:type_name -> p2plive.signal.v1.Carry
+	25, // 21: p2plive.signal.v1.ServerMessage.error:type_name -> p2plive.signal.v1.Error
+	26, // 22: p2plive.signal.v1.ServerMessage.bye:type_name -> p2plive.signal.v1.Bye
+	24, // 23: p2plive.signal.v1.ServerMessage.punch:type_name -> p2plive.signal.v1.Punch
+	1,  // 24: p2plive.signal.v1.Welcome.state:type_name -> p2plive.signal.v1.State
+	19, // 25: p2plive.signal.v1.Peers.peers:type_name -> p2plive.signal.v1.PeerInfo
+	0,  // 26: p2plive.signal.v1.PeerInfo.role:type_name -> p2plive.signal.v1.Role
+	1,  // 27: p2plive.signal.v1.StreamState.state:type_name -> p2plive.signal.v1.State
+	19, // 28: p2plive.signal.v1.Introduce.peer:type_name -> p2plive.signal.v1.PeerInfo
+	19, // 29: p2plive.signal.v1.Carry.peers:type_name -> p2plive.signal.v1.PeerInfo
+	5,  // 30: p2plive.signal.v1.Punch.step:type_name -> p2plive.signal.v1.PunchStep
+	19, // 31: p2plive.signal.v1.Punch.peer:type_name -> p2plive.signal.v1.PeerInfo
+	14, // 32: p2plive.signal.v1.Punch.nat:type_name -> p2plive.signal.v1.Nat
+	2,  // 33: p2plive.signal.v1.Error.code:type_name -> p2plive.signal.v1.Code
+	11, // 34: p2plive.signal.v1.Announce.Edge.load:type_name -> p2plive.signal.v1.Load
+	35, // [35:35] is the sub-list for method output_type
+	35, // [35:35] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_signal_proto_init() }
@@ -2084,13 +2508,14 @@ func file_signal_proto_init() {
 		(*ClientMessage_Report)(nil),
 		(*ClientMessage_BadPiece)(nil),
 		(*ClientMessage_Bye)(nil),
+		(*ClientMessage_Nat)(nil),
 	}
 	file_signal_proto_msgTypes[1].OneofWrappers = []any{
 		(*Announce_Edge_)(nil),
 		(*Announce_Source_)(nil),
 		(*Announce_Viewer_)(nil),
 	}
-	file_signal_proto_msgTypes[8].OneofWrappers = []any{
+	file_signal_proto_msgTypes[9].OneofWrappers = []any{
 		(*ServerMessage_Hello)(nil),
 		(*ServerMessage_Welcome)(nil),
 		(*ServerMessage_Peers)(nil),
@@ -2100,14 +2525,15 @@ func file_signal_proto_init() {
 		(*ServerMessage_Carry)(nil),
 		(*ServerMessage_Error)(nil),
 		(*ServerMessage_Bye)(nil),
+		(*ServerMessage_Punch)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signal_proto_rawDesc), len(file_signal_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   22,
+			NumEnums:      6,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -25,6 +25,7 @@ type receiver struct {
 	acks      []ack // that wait, towards a peer without bitmaps; else only the last one
 	timeless  bool  // that one is of a segment that was found
 	tell      bool  // the window must be told
+	hurry     bool  // an acknowledgement that waits must not wait for others
 	announced int   // segments that we told the peer we have room for
 }
 
@@ -48,6 +49,7 @@ func (c *Core) takeData(now Time, h Header, body []byte) {
 		return // beyond what it was told to send
 	}
 	c.noteAck(now, h)
+	r.hurry = r.hurry || c.hurries(h)
 	if ahead < 0 {
 		c.stats.Duplicates++
 		return
@@ -100,6 +102,22 @@ func (c *Core) noteAck(now Time, h Header) {
 	case len(r.acks) < maxAcks:
 		r.acks = append(r.acks, a)
 	}
+}
+
+// hurries tells whether a segment must be acknowledged at once: it shows or fills a gap, came twice, or ends a message,
+// after which the peer may have nothing more to send. While the peer makes losses good by parity segments, all are: from
+// what is not acknowledged it takes what the next one covers, and how much of it the path loses.
+func (c *Core) hurries(h Header) bool {
+	r := &c.in
+	switch {
+	case h.Frg == 0, before(h.Sn, r.next), r.recovery != nil:
+		return true
+	case h.Sn == r.next:
+		return r.early > 0
+	case r.early == 0:
+		return true
+	}
+	return h.Sn != r.top // r.top goes on where the last one has shown a gap
 }
 
 // keep holds a segment that came before its turn.
@@ -206,6 +224,10 @@ func (c *Core) Recv() (data []byte, skipped int, ok bool) {
 // Telling tells whether AppendControl has something to write.
 func (c *Core) Telling() bool { return len(c.in.acks) > 0 || c.in.tell || c.ask }
 
+// Hurried tells whether that must not wait. Otherwise it is an acknowledgement in the midst of a message, and a later
+// one tells the same.
+func (c *Core) Hurried() bool { return len(c.in.acks) > 0 && c.in.hurry || c.in.tell || c.ask }
+
 // AppendControl appends acknowledgements and what there is to tell or ask of windows to b, as much as room bytes
 // take; the rest waits. HeaderLen and 132 bytes of room are always enough for some of it.
 func (c *Core) AppendControl(b []byte, room int) []byte {
@@ -213,6 +235,7 @@ func (c *Core) AppendControl(b []byte, room int) []byte {
 	end := len(b) + room
 	if len(r.acks) > 0 {
 		b = c.appendAcks(b, end)
+		r.hurry = len(r.acks) > 0
 	}
 	if (r.tell || c.ask) && len(b)+HeaderLen <= end {
 		cmd := uint8(CmdTell)
