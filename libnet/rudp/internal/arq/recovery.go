@@ -186,6 +186,7 @@ func (c *Core) recover(now Time) {
 			continue // no sum of what the peer has sent, or no room any more
 		}
 		r.found++
+		r.hurry = true // or it is repeated for nothing
 		c.stats.Found++
 		if len(r.acks) == 0 {
 			r.acks, r.timeless = append(r.acks, ack{sn: t.sn, clock: uint32(now)}), true
