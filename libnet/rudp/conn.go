@@ -39,48 +39,46 @@ type Conn struct {
 
 	timer timerSlot // guarded by timerQueue.mu
 
-	mu         sync.Mutex
-	state      connState
-	err        error // why the session ended
-	path       Path
-	remote     connID // in datagrams to the peer
-	created    time.Time
-	wakeAt     time.Time // when onTimer will run, if not zero
-	keys       sessionKeys
-	sealed     uint64    // counter of the next datagram
-	keyed      time.Time // when the sending key was renewed
-	moving     migration
-	dialed     bool
-	settled    time.Time  // until then Move holds, whatever address the peer seems to have
-	probes     []*probing // at most maxProbes
-	proofs     []proof    // at most maxProbes, the oldest first
-	replay     replayFilter
-	lastRecv   time.Time // of an authentic datagram
-	lastPing   time.Time
-	dialing    *initiation
-	confirmed  bool // the peer has shown that it has our keys
-	retryAt    time.Time
-	retryWait  time.Duration
-	farewell   farewell
-	out        packer
-	clock      time.Duration // of the last event, since the Unix epoch: it never goes back
-	congest    cc.Controller
-	place      cc.Session    // in the pacer; guarded by pacing.mu
-	wanted     bool          // it has demand there
-	rtt        arq.Estimator // shared by the channels
-	heard      arq.Feedback  // in the present batch
-	loss       lossMeter
-	protecting bool    // parity segments pay
-	protection float64 // what of new bytes they and repetitions may take; zero: there are none
-	channels   map[ChannelID]*Channel
-	recent     *Channel   // the one of them that was looked up last, or nil
-	active     []*Channel // those whose core has something to do
-	fed        []*Channel // those that got segments in the present batch
-	ready      []*Channel // those with a message for Recv, in turn
-	stats      ConnStats
-	touched    bool      // in the list of a read loop, which will call endBatch
-	ackAt      time.Time // when an acknowledgement that waits leaves at the latest; zero: none waits
-	ackFrom    uint64    // datagrams that had come when it began to wait
+	mu        sync.Mutex
+	state     connState
+	err       error // why the session ended
+	path      Path
+	remote    connID // in datagrams to the peer
+	created   time.Time
+	wakeAt    time.Time // when onTimer will run, if not zero
+	keys      sessionKeys
+	sealed    uint64    // counter of the next datagram
+	keyed     time.Time // when the sending key was renewed
+	moving    migration
+	dialed    bool
+	settled   time.Time  // until then Move holds, whatever address the peer seems to have
+	probes    []*probing // at most maxProbes
+	proofs    []proof    // at most maxProbes, the oldest first
+	replay    replayFilter
+	lastRecv  time.Time // of an authentic datagram
+	lastPing  time.Time
+	dialing   *initiation
+	confirmed bool // the peer has shown that it has our keys
+	retryAt   time.Time
+	retryWait time.Duration
+	farewell  farewell
+	out       packer
+	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
+	congest   cc.Controller
+	place     cc.Session    // in the pacer; guarded by pacing.mu
+	wanted    bool          // it has demand there
+	rtt       arq.Estimator // shared by the channels
+	heard     arq.Feedback  // in the present batch
+	guard     guard
+	channels  map[ChannelID]*Channel
+	recent    *Channel   // the one of them that was looked up last, or nil
+	active    []*Channel // those whose core has something to do
+	fed       []*Channel // those that got segments in the present batch
+	ready     []*Channel // those with a message for Recv, in turn
+	stats     ConnStats
+	touched   bool      // in the list of a read loop, which will call endBatch
+	ackAt     time.Time // when an acknowledgement that waits leaves at the latest; zero: none waits
+	ackFrom   uint64    // datagrams that had come when it began to wait
 
 	observation observation
 }
@@ -159,7 +157,7 @@ func (c *Conn) Stats() ConnStats {
 	s.Silent = time.Since(c.lastRecv)
 	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
-	s.Loss = c.loss.share
+	s.Loss = c.guard.loss.share
 	for _, ch := range c.channels {
 		if ch.core == nil {
 			continue

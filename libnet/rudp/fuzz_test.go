@@ -72,7 +72,7 @@ func FuzzSession(f *testing.F) {
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		now := time.Now()
 		e, c := still(t, id, now)
-		c.protection = mostRedundancy
+		c.guard.share = mostRedundancy
 		for i := range ChannelID(3) {
 			if err := c.Channel(6 + i).TrySend(make([]byte, 3000)); err != nil {
 				t.Fatal(err)

@@ -151,6 +151,10 @@ const (
 	redundancyRTT = 10 * time.Millisecond
 	// redundancyQueue: with that much delay the losses may be those of a full queue, which more bytes make worse.
 	redundancyQueue = 10 * time.Millisecond
+	// redundancyPause is how long there is none after such a queue; twice as long each further time, up to
+	// maxRedundancyPause: on a line that the stream nearly fills there is room for the stream alone.
+	redundancyPause    = 3 * time.Second
+	maxRedundancyPause = time.Minute
 	// lightRedundancy, repetitions included, is a parity segment for each message of 8 KiB, and a second one for every
 	// eighth: as long as losses are light, nearly all come in time. Beyond lightLoss no such share would do that;
 	// leastRedundancy holds all that is sent below 1.2 times the messages' bytes. Above heavyLoss, each further loss is

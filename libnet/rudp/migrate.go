@@ -67,7 +67,7 @@ func (c *Conn) take(to Path, rtt time.Duration, now time.Time) {
 	// With another port alone it is a NAT that has forgotten, and the same path.
 	if from.Addr.Addr() != to.Addr.Addr() || from.Socket != to.Socket {
 		c.congest = cc.New(c.ep.cfg.congestion(), c.at(now))
-		c.rtt, c.loss = arq.Estimator{}, lossMeter{}
+		c.rtt, c.guard.loss, c.guard.after = arq.Estimator{}, lossMeter{}, time.Time{}
 		if rtt > 0 {
 			c.measured(rtt, now)
 		}

@@ -134,7 +134,7 @@ func (c *Conn) judge(now time.Time) {
 		c.congest.OnSpurious(at, h.Spurious)
 	}
 	if h.Acked > 0 || h.Lost > 0 {
-		c.account(h)
+		c.protect(h, now)
 	}
 	if c.ep.observed() {
 		if h.Lost > 0 || h.Spurious > 0 {

@@ -2,7 +2,12 @@
 
 package rudp
 
-import "p2plive/libnet/rudp/internal/arq"
+import (
+	"time"
+
+	"p2plive/libnet/rudp/internal/arq"
+	"p2plive/libnet/rudp/internal/cc"
+)
 
 // lossMeter is the share of a session's datagrams that its path loses: the mean of all, and once there have been
 // lossMemory of them that of the newest. The one of congestion control forgets sooner, and forgets what it has reacted to.
@@ -30,28 +35,40 @@ func redundancy(loss float64) float64 {
 	return min(leastRedundancy+redundancySlope*max(loss-heavyLoss, 0), mostRedundancy)
 }
 
-// protect decides which channels send parity segments. The caller holds c.mu.
-func (c *Conn) protect() {
-	if c.loss.share == 0 && !c.protecting {
-		return
+// guard decides which share of new bytes a session may spend so.
+type guard struct {
+	loss  lossMeter
+	on    bool    // parity segments pay
+	share float64 // zero: there are none
+	after time.Time
+	pause time.Duration // the last one before after
+}
+
+// judge looks at what the path is like, and tells whether the share has changed.
+func (g *guard) judge(path cc.Estimates, now time.Time) bool {
+	if g.loss.share == 0 && !g.on {
+		return false
+	}
+	if g.on && path.Queue >= redundancyQueue {
+		// It may be of our own making: the line has no room for more. The longer that is so, the less often it is tried.
+		if now.Sub(g.after) > maxRedundancyPause {
+			g.pause = 0
+		}
+		g.pause = min(max(2*g.pause, redundancyPause), maxRedundancyPause)
+		g.after = now.Add(g.pause)
 	}
 	pays := redundancyLoss
-	if c.protecting {
+	if g.on {
 		pays /= 4 // so that it does not come and go
 	}
-	path := c.congest.Estimates()
-	c.protecting = c.loss.share >= pays && path.Queue < redundancyQueue && path.MinRTT >= redundancyRTT
+	g.on = g.loss.share >= pays && path.Queue < redundancyQueue && path.RTT >= redundancyRTT && !now.Before(g.after)
 	share := 0.0
-	if c.protecting {
-		share = redundancy(c.loss.share)
+	if g.on {
+		share = redundancy(g.loss.share)
 	}
-	if share == c.protection {
-		return
-	}
-	c.protection = share
-	for _, ch := range c.channels {
-		ch.protect()
-	}
+	changed := share != g.share
+	g.share = share
+	return changed
 }
 
 // protect makes the channel send as many parity segments as its session has decided on, if it carries what must not be
@@ -64,11 +81,16 @@ func (ch *Channel) protect() {
 		ch.core.SetRedundancy(0)
 		return
 	}
-	ch.core.SetRedundancy(ch.conn.protection)
+	ch.core.SetRedundancy(ch.conn.guard.share)
 }
 
-// account takes what was heard of losses.
-func (c *Conn) account(f arq.Feedback) {
-	c.loss.add(f.Acked-f.Recovered, f.Lost+f.Recovered-f.Spurious)
-	c.protect()
+// protect takes what was heard of losses. The caller holds c.mu.
+func (c *Conn) protect(f arq.Feedback, now time.Time) {
+	c.guard.loss.add(f.Acked-f.Recovered, f.Lost+f.Recovered-f.Spurious)
+	if !c.guard.judge(c.congest.Estimates(), now) {
+		return
+	}
+	for _, ch := range c.channels {
+		ch.protect()
+	}
 }

@@ -66,6 +66,31 @@ func TestWhenRedundancyIsUsed(t *testing.T) {
 	}
 }
 
+// A line that the stream nearly fills has no room for parity segments: they are tried ever less often. One with room
+// for them has use for them.
+func TestRedundancyOnATightLine(t *testing.T) {
+	for _, tt := range []struct {
+		rate        int64
+		least, most float64 // parity segments for each data segment
+		p95         time.Duration
+	}{
+		{4.8e6, 0, 0.02, 115 * time.Millisecond}, // 110 ms without any
+		{5.2e6, 0.1, 0.2, 50 * time.Millisecond},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t, 1)
+			defer w.close()
+			line := simnet.Link{Delay: 12500 * time.Microsecond, Loss: 0.005, Rate: tt.rate, Queue: int(tt.rate / 40), Overhead: 28}
+			late, s := w.stream(line, 1000)
+			share, p95 := float64(s.Parities)/float64(s.SegmentsOut), late[len(late)*95/100]
+			t.Logf("%.1f Mbit/s: %.3f parity segments for each, p95 %v", float64(tt.rate)/1e6, share, p95)
+			if share < tt.least || share > tt.most || p95 > tt.p95 {
+				t.Errorf("want %v to %v, and %v", tt.least, tt.most, tt.p95)
+			}
+		})
+	}
+}
+
 // When the path loses nothing any more, no parity segments are sent some seconds later, and nothing is kept for them.
 func TestRedundancyEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -212,6 +212,30 @@ func TestGarbageInParity(t *testing.T) {
 	}
 }
 
+// A segment that is found after a long time without parity segments is the moment in which they are given up.
+func TestFoundWhenGivenUp(t *testing.T) {
+	for late := range 4 {
+		a, b := guarded(1e-9)
+		warm(t, a, b, 1)
+		now := second + 50*ms
+		first := a.datagrams(now, numbered(1, 0, 2000)) // two fragments and a parity segment
+		b.input(now, first[len(first)-1])
+		a.SetRedundancy(0)
+		b.cfg.RecvWindow = 2 * maxQuiet
+		a.edge += 2 * maxQuiet
+		a.limit = 2 * maxQuiet
+		for i := range maxQuiet - 3 + late {
+			for _, d := range a.datagrams(now, numbered(1, i, 100)) {
+				b.input(now, d)
+			}
+		}
+		b.input(now, first[0]) // the other fragment is found, or it was too late
+		if found := b.stats.Found == 1; found != (late < 3) {
+			t.Errorf("%d segments later: found %v", maxQuiet-3+late, found)
+		}
+	}
+}
+
 // A flood of parity segments, which are work, is looked at as far as data segments come with it.
 func TestFloodOfParity(t *testing.T) {
 	a, b := guarded(1e-9)

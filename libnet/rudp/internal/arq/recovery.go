@@ -172,7 +172,7 @@ func (r *recovery) note(sn uint32, frg uint8, body []byte) {
 // recover takes the segments that the equations give, as if they had come.
 func (c *Core) recover(now Time) {
 	r := &c.in
-	for {
+	for r.recovery != nil { // place may give it up
 		i := slices.IndexFunc(r.recovery.system, func(e *equation) bool { return len(e.terms) == 1 })
 		if i < 0 {
 			return
@@ -186,6 +186,7 @@ func (c *Core) recover(now Time) {
 			continue // no sum of what the peer has sent, or no room any more
 		}
 		r.found++
+		r.hurry = true // or it is repeated for nothing
 		c.stats.Found++
 		if len(r.acks) == 0 {
 			r.acks, r.timeless = append(r.acks, ack{sn: t.sn, clock: uint32(now)}), true
