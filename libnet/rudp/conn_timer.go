@@ -120,12 +120,13 @@ func (c *Conn) trim() {
 }
 
 // askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
-// that a path which loses much is not taken for a dead one.
+// that a path which loses much is not taken for a dead one. Where the peer sends regularly, as with a live stream, a
+// short silence is enough: a NAT on the way may have forgotten the session, and only what goes out opens it again.
 func (c *Conn) askAt() time.Time {
 	if c.lastPing.After(c.lastRecv) {
 		return c.lastPing.Add(max(c.ep.cfg.KeepAlive/keepAliveRepeats, 2*duration(c.rtt.Smoothed())))
 	}
-	return c.lastRecv.Add(c.ep.cfg.KeepAlive)
+	return c.lastRecv.Add(min(max(silentBeats*c.rhythm, minSilence), c.ep.cfg.KeepAlive))
 }
 
 func earlier(a, b time.Time) time.Time {
