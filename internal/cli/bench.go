@@ -16,13 +16,15 @@ import (
 
 // benchCmd is the group of the measurements.
 type benchCmd struct {
-	Sim benchSimCmd `cmd:"" help:"Simulate a swarm of thousands of viewers."`
-	Nat benchNatCmd `cmd:"" help:"Simulate hole punching between all kinds of NATs."`
+	Swarm benchSwarmCmd `cmd:"" help:"Run a swarm of real viewers in this process, in real or virtual time."`
+	Sim   benchSimCmd   `cmd:"" help:"Simulate a swarm of thousands of viewers."`
+	Nat   benchNatCmd   `cmd:"" help:"Simulate hole punching between all kinds of NATs."`
 }
 
 func (benchCmd) Help() string {
-	return `Example:
+	return `Examples:
 
+    p2plive bench swarm
     p2plive bench sim churn --peers 1000`
 }
 

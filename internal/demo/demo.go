@@ -2,8 +2,8 @@
 
 // Package demo runs every role in one process: a tracker, an edge, a source
 // with the built-in clip, and viewers, each with its own UDP socket on the
-// loopback interface. It is the program's own proof, not a shortcut: nothing
-// passes between the roles but packets.
+// loopback interface or on hosts of a simulated network. It is the program's
+// own proof, not a shortcut: nothing passes between the roles but packets.
 package demo
 
 import (
@@ -11,12 +11,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"p2plive/internal/edge"
+	"p2plive/internal/live"
 	"p2plive/internal/peer"
+	"p2plive/internal/sockets"
 	"p2plive/internal/source"
 	"p2plive/internal/tracker"
 	"p2plive/internal/viewer"
@@ -30,13 +33,39 @@ const (
 	stagger = 50 * time.Millisecond
 )
 
+// key is what edge and source show the tracker.
+var key = []byte("demo")
+
 // Config of a demo.
 type Config struct {
 	Viewers int    // at least 1
 	HTTP    string // address of the first viewer's page
 	Input   string // default "demo": the built-in clip
-	Logger  *slog.Logger
+	// ClipRate is what the built-in clip is filled up to, in bits a second;
+	// 0: its own rate.
+	ClipRate int64
+	// Hosts that the roles run on. Default: this machine.
+	Hosts Hosts
+	// Store bounds what each viewer keeps; zero: the defaults.
+	Store  live.StoreConfig
+	Logger *slog.Logger
 }
+
+// Hosts gives each role a machine of its own.
+type Hosts interface {
+	Tracker() sockets.Network
+	Edge() sockets.Network
+	Source() sockets.Network
+	Viewer(i int) sockets.Network // from 0
+}
+
+// here is this machine.
+type here struct{}
+
+func (here) Tracker() sockets.Network   { return nil }
+func (here) Edge() sockets.Network      { return nil }
+func (here) Source() sockets.Network    { return nil }
+func (here) Viewer(int) sockets.Network { return nil }
 
 // Demo is a whole network in one process.
 type Demo struct {
@@ -45,8 +74,9 @@ type Demo struct {
 	edge    *edge.Edge
 	source  *source.Source
 	viewers []*viewer.Viewer
-	start   time.Time
-	usage   usage
+
+	mu    sync.Mutex
+	since totals // when Result begins to count
 }
 
 // New binds all sockets.
@@ -54,7 +84,13 @@ func New(cfg Config) (_ *Demo, err error) {
 	if cfg.Input == "" {
 		cfg.Input = "demo"
 	}
-	d := &Demo{cfg: cfg, start: time.Now(), usage: currentUsage()}
+	udp := loopback
+	if cfg.Hosts == nil {
+		cfg.Hosts = here{}
+	} else {
+		udp = tracker.NoUDP // a STUN server would need sockets of this machine
+	}
+	d := &Demo{cfg: cfg, since: totals{at: time.Now(), usage: currentUsage()}}
 	var closers []func()
 	defer func() {
 		if err != nil {
@@ -63,25 +99,28 @@ func New(cfg Config) (_ *Demo, err error) {
 			}
 		}
 	}()
-	if d.tracker, err = tracker.New(tracker.Config{Listen: loopback, UDP: loopback, Logger: cfg.Logger}); err != nil {
+	if d.tracker, err = tracker.New(tracker.Config{
+		Listen: loopback, UDP: udp, EdgeKey: key, PublishKey: key, Network: cfg.Hosts.Tracker(), Logger: cfg.Logger,
+	}); err != nil {
 		return nil, fmt.Errorf("tracker: %w", err)
 	}
 	closers = append(closers, func() { d.tracker.Close() })
 	url := "http://" + d.tracker.HTTPAddr().String()
 	if d.edge, err = edge.New(edge.Config{
-		Tracker: url, UDP: loopback, HTTP: loopback, Logger: cfg.Logger,
+		Tracker: url, UDP: loopback, HTTP: loopback, EdgeKey: key, Network: cfg.Hosts.Edge(), Logger: cfg.Logger,
 	}); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
 	closers = append(closers, d.edge.Close)
 	if d.source, err = source.New(source.Config{
-		Tracker: url, Name: streamName, Title: "Demo", Input: cfg.Input, UDP: loopback, Logger: cfg.Logger,
+		Tracker: url, Name: streamName, Title: "Demo", Input: cfg.Input, ClipRate: cfg.ClipRate,
+		PublishKey: key, UDP: loopback, Network: cfg.Hosts.Source(), Logger: cfg.Logger,
 	}); err != nil {
 		return nil, fmt.Errorf("source: %w", err)
 	}
 	closers = append(closers, d.source.Close)
 	for i := range cfg.Viewers {
-		c := viewer.Config{Link: d.source.Link(), UDP: loopback, Logger: cfg.Logger}
+		c := viewer.Config{Link: d.source.Link(), UDP: loopback, Store: cfg.Store, Network: cfg.Hosts.Viewer(i), Logger: cfg.Logger}
 		if i == 0 {
 			c.HTTP = cfg.HTTP
 		}
@@ -104,7 +143,9 @@ func (d *Demo) WatchURL() string { return d.source.Link() }
 // Serve runs everything until ctx ends. The viewers leave last, so that what
 // they have counted is whole.
 func (d *Demo) Serve(ctx context.Context) error {
-	d.start, d.usage = time.Now(), currentUsage()
+	d.mu.Lock()
+	d.since.at, d.since.usage = time.Now(), currentUsage()
+	d.mu.Unlock()
 	group, ctx := errgroup.WithContext(ctx)
 	group.Go(func() error { return d.tracker.Serve(ctx) })
 	group.Go(func() error { return d.edge.Serve(ctx) })

@@ -3,6 +3,8 @@
 package demo
 
 import (
+	"fmt"
+	"strings"
 	"time"
 
 	"p2plive/internal/live"
@@ -33,37 +35,87 @@ type Result struct {
 	Final                     bool    `json:"final,omitempty"`
 }
 
-// Result sums up the run so far.
-func (d *Demo) Result() Result {
-	r := Result{Viewers: len(d.viewers), OffloadMax: 1 - 1/float64(len(d.viewers))}
-	var fromPeers, fromEdges, control, media uint64
-	var latency live.Latency
+// totals are sums over all roles, from the start.
+type totals struct {
+	at                   time.Time
+	usage                usage
+	fromPeers, fromEdges uint64
+	control, media       uint64
+	played, missed       uint64
+	pieces, duplicates   uint64
+	stalls               int
+	latency              live.Latency
+}
+
+func (d *Demo) totals() totals {
+	t := totals{at: time.Now(), usage: currentUsage()}
 	for _, v := range d.viewers {
 		st := v.Stats()
-		fromPeers += st.BytesFromPeers
-		fromEdges += st.BytesFromEdges
-		control += st.ControlBytes
-		media += st.BytesUploaded
-		latency.Merge(st.Latency)
-		r.FragmentsPlayed += st.FragmentsPlayed
-		r.FragmentsMissed += st.FragmentsMissed
-		r.Stalls += st.Stalls
-		r.Pieces += st.Pieces
-		r.Duplicates += st.Duplicates
+		t.fromPeers += st.BytesFromPeers
+		t.fromEdges += st.BytesFromEdges
+		t.control += st.ControlBytes
+		t.media += st.BytesUploaded
+		t.latency.Merge(st.Latency)
+		t.played += st.FragmentsPlayed
+		t.missed += st.FragmentsMissed
+		t.stalls += st.Stalls
+		t.pieces += st.Pieces
+		t.duplicates += st.Duplicates
 	}
 	for _, st := range []peer.Stats{d.source.Stats(), d.edge.Stats()} {
-		control += st.ControlBytes
-		media += st.BytesUploaded
+		t.control += st.ControlBytes
+		t.media += st.BytesUploaded
 	}
-	r.Offload = share(fromPeers, fromPeers+fromEdges)
-	r.ControlShare = share(control, media)
-	r.LatencyMS = peer.PercentilesOf(&latency)
-	now := currentUsage()
-	if minutes := time.Since(d.start).Minutes(); minutes > 0 {
-		r.CPUSecondsPerViewerMinute = (now.cpu - d.usage.cpu).Seconds() / float64(r.Viewers) / minutes
+	return t
+}
+
+// Mark has Result tell only what comes after now.
+func (d *Demo) Mark() {
+	t := d.totals()
+	d.mu.Lock()
+	d.since = t
+	d.mu.Unlock()
+}
+
+// Result sums up the run so far, since the last Mark.
+func (d *Demo) Result() Result {
+	d.mu.Lock()
+	was := d.since
+	d.mu.Unlock()
+	now := d.totals()
+	now.latency.Subtract(&was.latency)
+	r := Result{
+		Viewers: len(d.viewers), OffloadMax: 1 - 1/float64(len(d.viewers)),
+		Offload:         share(now.fromPeers-was.fromPeers, now.fromPeers+now.fromEdges-was.fromPeers-was.fromEdges),
+		LatencyMS:       peer.PercentilesOf(&now.latency),
+		FragmentsPlayed: now.played - was.played, FragmentsMissed: now.missed - was.missed,
+		Stalls: now.stalls - was.stalls,
+		Pieces: now.pieces - was.pieces, Duplicates: now.duplicates - was.duplicates,
+		ControlShare: share(now.control-was.control, now.media-was.media),
+		RSSBytes:     now.usage.rss,
 	}
-	r.RSSBytes = now.rss
+	if minutes := now.at.Sub(was.at).Minutes(); minutes > 0 {
+		r.CPUSecondsPerViewerMinute = (now.usage.cpu - was.usage.cpu).Seconds() / float64(r.Viewers) / minutes
+	}
 	return r
+}
+
+// Table returns the result for people.
+func (r *Result) Table() string {
+	var b strings.Builder
+	row := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-22s "+format+"\n", append([]any{name}, args...)...)
+	}
+	row("viewers", "%d", r.Viewers)
+	row("offload", "%.3f of at most %.3f", r.Offload, r.OffloadMax)
+	row("latency", "%d ms p50, %d ms p95, %d ms p99", r.LatencyMS.P50, r.LatencyMS.P95, r.LatencyMS.P99)
+	row("fragments", "%d played, %d missed", r.FragmentsPlayed, r.FragmentsMissed)
+	row("stalls", "%d", r.Stalls)
+	row("duplicates", "%d of %d pieces", r.Duplicates, r.Pieces)
+	row("control", "%.2f%% of the media", 100*r.ControlShare)
+	row("CPU", "%.2f s for each viewer and minute", r.CPUSecondsPerViewerMinute)
+	row("memory", "%.0f MB, %.1f MB for each viewer", float64(r.RSSBytes)/1e6, float64(r.RSSBytes)/1e6/float64(r.Viewers))
+	return b.String()
 }
 
 func share(part, whole uint64) float64 {

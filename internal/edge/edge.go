@@ -18,6 +18,7 @@ import (
 
 	"p2plive/internal/peer"
 	"p2plive/internal/signal"
+	"p2plive/internal/sockets"
 	"p2plive/internal/wire"
 	"p2plive/libnet/rudp"
 	"p2plive/libnet/tunnel"
@@ -34,7 +35,8 @@ type Config struct {
 	PublicAddrs []string
 	// PublicURL is where browsers reach HTTP. Empty: the host that peers use.
 	PublicURL string
-	Logger    *slog.Logger // default slog.Default()
+	Network   sockets.Network // default: this machine's
+	Logger    *slog.Logger    // default slog.Default()
 }
 
 // Edge is a running edge.
@@ -72,15 +74,16 @@ func New(cfg Config) (*Edge, error) {
 		return nil, err
 	}
 	if e.client, err = signal.NewClient(signal.Config{
-		URL: cfg.Tracker, Identity: identity, Announce: e.announce, Logger: e.log,
+		URL: cfg.Tracker, Identity: identity, Announce: e.announce, Network: cfg.Network, Logger: e.log,
 	}); err != nil {
 		return nil, err
 	}
-	if e.http, err = net.Listen("tcp", cfg.HTTP); err != nil {
+	if e.http, err = sockets.Or(cfg.Network).Listen(cfg.HTTP); err != nil {
 		return nil, fmt.Errorf("http: %w", err)
 	}
 	e.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&e.keys), Open: e.open, Profile: rudp.Server, Logger: e.log,
+		Identity: identity, Admit: peer.AdmitTickets(&e.keys), Open: e.open, Profile: rudp.Server,
+		Network: cfg.Network, Logger: e.log,
 	})
 	if err != nil {
 		e.http.Close()

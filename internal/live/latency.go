@@ -33,6 +33,14 @@ func (l *Latency) Merge(other *Latency) {
 	l.count += other.count
 }
 
+// Subtract takes away the delays of an earlier state of the same histogram.
+func (l *Latency) Subtract(earlier *Latency) {
+	for i, n := range earlier.buckets {
+		l.buckets[i] -= n
+	}
+	l.count -= earlier.count
+}
+
 // Clone returns an independent copy.
 func (l *Latency) Clone() *Latency {
 	c := &Latency{}

@@ -235,6 +235,15 @@ func TestLatency(t *testing.T) {
 			t.Errorf("percentile %v = %d, want %d", q, got, want)
 		}
 	}
+	later := l.Clone()
+	for range 10 {
+		later.Add(300 * time.Millisecond)
+	}
+	later.Subtract(&l)
+	if lo, hi := later.Percentile(0), later.Percentile(1); lo != 300 || hi != 300 {
+		t.Errorf("what came later is from %d to %d", lo, hi)
+	}
+	later.Subtract(&Latency{})
 	if c := l.Clone(); c.Percentile(0.5) != l.Percentile(0.5) {
 		t.Error("clone differs")
 	}

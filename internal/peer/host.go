@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"sync"
 
+	"p2plive/internal/sockets"
 	"p2plive/internal/wire"
 	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
@@ -35,8 +36,10 @@ type HostConfig struct {
 	Open func(peer wire.PeerID, hello *wire.Hello, role wire.Role) (*Swarm, error)
 	// Profile of the host's line: rudp.Home (default) or rudp.Server.
 	Profile rudp.Profile
+	// Network is where Listen binds; default: this machine's.
+	Network sockets.Network
 	// OpenSocket opens a further socket of the same machine on any port, for
-	// tests of NAT behaviour; default: one at the address of Conn.
+	// tests of NAT behaviour; default: one of Network at the address of Conn.
 	OpenSocket func() (net.PacketConn, error)
 	// DialTunnel opens a tunnel to an edge where UDP is blocked; default: over a WebSocket.
 	DialTunnel DialTunnel
@@ -65,11 +68,8 @@ type Host struct {
 // Listen binds a UDP address and starts a host on it. An empty address means
 // any free port on all interfaces.
 func Listen(addr string, cfg HostConfig) (*Host, error) {
-	if addr == "" {
-		addr = ":0"
-	}
 	var err error
-	if cfg.Conn, err = net.ListenPacket("udp", addr); err != nil {
+	if cfg.Conn, err = sockets.Or(cfg.Network).ListenPacket(addr); err != nil {
 		return nil, err
 	}
 	return NewHost(cfg)

@@ -48,6 +48,43 @@ const (
 	inboxSize = 1024
 	// linkInterval is how often the machine learns round trip times.
 	linkInterval = time.Second
+	// uplinkInterval is how often a viewer looks at how its line does: some
+	// fragments each time, and soon enough that a line that is too slow for a
+	// child is noticed before the play delay is over.
+	uplinkInterval = 200 * time.Millisecond
+	// fullSamples in a row with maxWait of data waiting, and with minWaiting
+	// bytes, are a full line: a piece alone, which waits for a moment, is not.
+	fullSamples = 3
+	maxWait     = 100 * time.Millisecond
+	minWaiting  = 8 << 10
+	// startUplink, in bits a second, is less than most lines carry, and enough
+	// for a swarm to stand on its own from its first second on.
+	startUplink = 2_000_000
+	// startChildren times the rate of the largest tree is what lets the machine
+	// take one child: it spends 85% of what it is told.
+	startChildren = 1.25
+	// usedUplink of the estimate must be in use before it grows: what is above
+	// it has not been tried yet.
+	usedUplink = 0.6
+	// firstGrowth times what is used is tried after firstGrowthTime, in which
+	// children come, until the line has been full once; then laterGrowth times
+	// that after laterGrowthTime.
+	firstGrowth     = 2.0
+	firstGrowthTime = 400 * time.Millisecond
+	laterGrowth     = 1.1
+	laterGrowthTime = time.Second
+	// minUplinkPause is how long a line is not tried again after it was full;
+	// it doubles up to maxUplinkPause as long as it does not grow.
+	minUplinkPause = 10 * time.Second
+	maxUplinkPause = 5 * time.Minute
+	// smallChange of the capacity is not told: the mean of what is not media
+	// moves by that much all the time.
+	smallChange = 0.15
+	// headers times what media takes is what it takes on the wire, with a few
+	// repetitions: the machine leaves room for that itself.
+	headers = 1.1
+	// otherWeight of a new sample of what is not media: a mean over 2 s.
+	otherWeight = 0.1
 	// maxMalformed is how many malformed messages a session survives: a
 	// newer minor version may say things we do not know, rubbish says more.
 	maxMalformed = 100

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 
+	"p2plive/internal/sockets"
 	"p2plive/libnet/nat"
 )
 
@@ -69,5 +70,5 @@ func (h *Host) openSocket() (net.PacketConn, error) {
 	if local := h.LocalAddr().Addr(); !local.IsUnspecified() {
 		ip = local.String()
 	}
-	return net.ListenPacket("udp", net.JoinHostPort(ip, "0"))
+	return sockets.Or(h.cfg.Network).ListenPacket(net.JoinHostPort(ip, "0"))
 }

@@ -21,6 +21,8 @@ type session struct {
 	addrs  []netip.AddrPort // where others could reach the peer; none: they shall not
 
 	mediaIn, mediaOut uint64 // bytes of payload
+
+	wireSeen, mediaSeen uint64 // sent, when the uplink was looked at last
 }
 
 // accepted is a session that the peer opened.

@@ -74,6 +74,8 @@ type Swarm struct {
 	wake     *time.Timer
 	scratch  []byte
 	meter    meter
+	uplink   uplink
+	measured time.Duration // when the uplink was looked at last
 	closing  string
 	last     Stats // written before stopped is closed
 }
@@ -147,7 +149,7 @@ func (s *Swarm) Introduce(peers []wire.PeerInfo) error {
 // SetUplink tells the swarm what it may upload, in bits a second, so that it
 // takes on no more children. Host.SetUploadLimit is what holds it to that.
 func (s *Swarm) SetUplink(bitsPerSecond int64) error {
-	return s.call(func() { s.handle(swarm.Capacity{Uplink: bitsPerSecond}) })
+	return s.call(func() { s.uplink.limit = bitsPerSecond })
 }
 
 // PublishCatalog signs a catalog and gives it to all peers. For sources.
@@ -227,6 +229,11 @@ func (s *Swarm) hello() *wire.Hello {
 func (s *Swarm) loop() {
 	links := time.NewTicker(linkInterval)
 	defer links.Stop()
+	uplinks := time.NewTicker(uplinkInterval)
+	defer uplinks.Stop()
+	if s.cfg.Role != wire.RoleViewer {
+		uplinks.Stop() // a server's line is not searched for its bound
+	}
 	paths := time.NewTicker(pathInterval)
 	defer paths.Stop()
 	for s.ctx.Err() == nil {
@@ -239,6 +246,8 @@ func (s *Swarm) loop() {
 			s.handle(swarm.Tick{})
 		case <-links.C:
 			s.measureLinks()
+		case <-uplinks.C:
+			s.measureUplink()
 		case <-paths.C:
 			s.watchPaths()
 		case <-s.ctx.Done():

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/internal/sockets"
 	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
@@ -30,6 +31,10 @@ type Config struct {
 	// has to return within about two seconds (one STUN query). An error ends
 	// the attempt; the next one asks again.
 	Announce func(ctx context.Context, h Hello) (Announce, error)
+
+	// Network that the tracker is reached by; default: this machine's, with
+	// the proxy that the environment names.
+	Network sockets.Network
 
 	// Logger; default slog.Default().
 	Logger *slog.Logger
@@ -68,6 +73,9 @@ func NewClient(cfg Config) (*Client, error) {
 		log = slog.Default()
 	}
 	transport := http.DefaultTransport.(*http.Transport).Clone()
+	if cfg.Network != nil {
+		transport.Proxy, transport.DialContext = nil, cfg.Network.Dial
+	}
 	return &Client{
 		cfg:       cfg,
 		url:       u,

@@ -22,6 +22,7 @@ import (
 	"p2plive/internal/media/segment"
 	"p2plive/internal/peer"
 	"p2plive/internal/signal"
+	"p2plive/internal/sockets"
 	"p2plive/internal/webui"
 	"p2plive/internal/wire"
 	"p2plive/libnet/rudp"
@@ -40,14 +41,16 @@ type Config struct {
 	Name       string // of the stream
 	Title      string // for people; default Name
 	Input      string // "demo", "rtmp://:1935", a file, or "-"
+	ClipRate   int64  // bits a second that the built-in clip is filled up to; 0: its own
 	HTTP       string // address of the local page; empty: none
 	UDP        string // address of the sessions' socket, default ":0"
 	PublishKey []byte // nil: the tracker asks for none
 	// StreamKeyFile keeps the key that names the stream. It is made when
 	// there is none. Empty: a key for this run alone.
 	StreamKeyFile string
-	Stdin         io.Reader    // what "-" reads, default os.Stdin
-	Logger        *slog.Logger // default slog.Default()
+	Stdin         io.Reader       // what "-" reads, default os.Stdin
+	Network       sockets.Network // default: this machine's
+	Logger        *slog.Logger    // default slog.Default()
 }
 
 // Source is a running source.
@@ -85,20 +88,20 @@ func New(cfg Config) (src *Source, err error) {
 		return nil, err
 	}
 	if s.client, err = signal.NewClient(signal.Config{
-		URL: cfg.Tracker, Identity: identity, Announce: s.announce, Logger: s.log,
+		URL: cfg.Tracker, Identity: identity, Announce: s.announce, Network: cfg.Network, Logger: s.log,
 	}); err != nil {
 		return nil, err
 	}
-	if s.input, err = ingest.Open(cfg.Input, ingest.Options{Stdin: cfg.Stdin, Logger: s.log}); err != nil {
+	if s.input, err = ingest.Open(cfg.Input, ingest.Options{Stdin: cfg.Stdin, ClipRate: cfg.ClipRate, Logger: s.log}); err != nil {
 		return nil, err
 	}
 	if cfg.HTTP != "" {
-		if s.page, err = net.Listen("tcp", cfg.HTTP); err != nil {
+		if s.page, err = sockets.Or(cfg.Network).Listen(cfg.HTTP); err != nil {
 			return nil, fmt.Errorf("page: %w", err)
 		}
 	}
 	if s.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&s.keys), Logger: s.log,
+		Identity: identity, Admit: peer.AdmitTickets(&s.keys), Network: cfg.Network, Logger: s.log,
 	}); err != nil {
 		s.Close()
 		return nil, err

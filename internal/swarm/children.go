@@ -16,6 +16,7 @@ type child struct {
 	temporary bool
 	demoted   time.Duration // when its place became a temporary one
 
+	silent  bool // it seems to be gone
 	leaving bool
 	until   wire.Seq      // nothing from here on, if leaving
 	left    time.Duration // when it said so
@@ -34,11 +35,12 @@ func (tr *tree) removeChild(n *neighbour) {
 	tr.children = slices.DeleteFunc(tr.children, func(c *child) bool { return c.peer == n })
 }
 
-// staying returns the number of children that have not said good-bye.
+// staying returns the number of children that have not said good-bye and do
+// not seem to be gone.
 func (tr *tree) staying() int {
 	n := 0
 	for _, c := range tr.children {
-		if !c.leaving {
+		if !c.leaving && !c.silent {
 			n++
 		}
 	}
@@ -55,8 +57,10 @@ func (m *Machine) push(t *track, id wire.PieceID) {
 	}
 }
 
+// wants reports whether a fragment's pieces are pushed to the child. While it
+// is silent they are not: others need the uplink that it has left.
 func (c *child) wants(seq wire.Seq) bool {
-	return seq >= c.from && (!c.leaving || seq < c.until)
+	return seq >= c.from && !c.silent && (!c.leaving || seq < c.until)
 }
 
 func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
@@ -66,6 +70,8 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 		return
 	}
 	if reason := m.refusal(tr, n); reason != 0 {
+		// It takes this for a full house until it is told of free places again.
+		n.trees[tr.index].told = false
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
 		return
 	}
@@ -73,10 +79,11 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 	if c == nil {
 		c = &child{peer: n, temporary: m.firstPlace(tr, n)}
 		if !m.serving() && m.free(tr) == 0 {
-			m.displaceLeaf(tr, n)
+			m.displace(tr, n)
 		}
 		tr.children = append(tr.children, c)
-	} else if c.leaving {
+	} else if c.leaving || c.silent {
+		c.silent = false
 		c.leaving, c.temporary = false, m.firstPlace(tr, n)
 	}
 	c.from, c.demoted = msg.From, m.now
@@ -88,7 +95,8 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 
 // refusal returns why a neighbour is not taken as a child, or 0.
 func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
-	again := tr.child(n) != nil
+	old := tr.child(n)
+	again := old != nil && !old.leaving
 	switch {
 	case m.cfg.Leaf:
 		return wire.RefuseFull
@@ -109,8 +117,10 @@ func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
 		return 0
 	case m.serving() && tr.staying() >= m.edgeRoom(tr):
 		return wire.RefuseFull
-	case !m.serving() && m.free(tr) == 0 && (n.leaf() || tr.leafChild() == nil):
-		return wire.RefuseFull
+	case !m.serving() && m.free(tr) == 0:
+		if _, c := m.lowest(tr, n); c == nil {
+			return wire.RefuseFull
+		}
 	}
 	return 0
 }
@@ -134,8 +144,11 @@ func (m *Machine) firstPlace(tr *tree, n *neighbour) bool {
 // accept tells a child the terms of its place.
 func (m *Machine) accept(tr *tree, c *child) {
 	msg := &wire.Accept{Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: c.temporary, Path: tr.path}
-	if c.temporary {
+	switch {
+	case c.temporary:
 		msg.Others = m.others(tr, c.peer)
+	case m.outranked(tr, c):
+		msg.Others = []wire.PeerInfo{tr.parent.info}
 	}
 	rt := &c.peer.trees[tr.index]
 	rt.told, rt.toldPath, rt.toldWeight = true, tr.path, tr.weight()
@@ -185,9 +198,10 @@ func (m *Machine) onUnsubscribe(n *neighbour, msg *wire.Unsubscribe) {
 	if c == nil {
 		return // it was sent away in the meantime
 	}
-	if msg.From == 0 || tr.track.begun && !tr.track.empty() && msg.From <= tr.track.newest() {
+	if msg.From == 0 {
 		tr.removeChild(n)
 	} else {
+		// What is older may still be on its way to us.
 		c.leaving, c.until, c.left = true, msg.From, m.now
 	}
 	m.nextAssign = m.now
@@ -200,6 +214,11 @@ func (m *Machine) free(tr *tree) int {
 		return 0
 	}
 	free := fanout - tr.staying()
+	if tr.isHome(m.short) {
+		// All of the uplink in one tree still sends every piece before the
+		// next one comes.
+		free = maxFanout - tr.staying()
+	}
 	if m.cfg.Slots == 0 && m.uplink > 0 && tr.rate() > 0 {
 		free = min(free, int((m.uplink*uplinkShare/100-m.load())/tr.rate()))
 	} else {
@@ -226,6 +245,13 @@ func (m *Machine) load() int64 {
 	return load
 }
 
+// leaf reports whether the peer shares nothing, because it is told so or
+// because its uplink carries nobody: then all of that is needed to say what it
+// misses and what has come.
+func (m *Machine) leaf() bool {
+	return m.cfg.Leaf || m.cfg.Role == wire.RoleViewer && len(m.trees) > 0 && m.slots() == 0
+}
+
 // slots returns how many children in all trees the peer can carry.
 func (m *Machine) slots() int {
 	if m.cfg.Leaf {
@@ -244,26 +270,20 @@ func (m *Machine) slots() int {
 	return defaultCopies * len(m.trees)
 }
 
-func (tr *tree) leafChild() *child {
-	for _, c := range tr.children {
-		if c.peer.leaf() && !c.temporary && !c.leaving {
-			return c
-		}
-	}
-	return nil
-}
-
-// displaceLeaf makes room for a peer that shares: the one that does not may
-// find its place below it.
-func (m *Machine) displaceLeaf(tr *tree, n *neighbour) {
-	c := tr.leafChild()
+// displace makes room for a peer that can carry more than one of the children:
+// that one may find its place below the newcomer.
+func (m *Machine) displace(tr *tree, n *neighbour) {
+	in, c := m.lowest(tr, n)
 	if c == nil {
 		return
 	}
 	c.temporary, c.demoted = true, m.now
+	others := m.others(in, c.peer)
+	if in == tr {
+		others = append([]wire.PeerInfo{n.info}, others[:min(len(others), exchangeSize-1)]...)
+	}
 	m.send(c.peer, &wire.Accept{
-		Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: true, Path: tr.path,
-		Others: []wire.PeerInfo{n.info},
+		Epoch: m.epoch.Tag(), Tree: in.id, Temporary: true, Path: in.path, Others: others,
 	})
 }
 
@@ -274,8 +294,16 @@ func (m *Machine) keepChildren() {
 			past := tr.track.proven && tr.track.provenSeq > c.until+catchUp
 			return c.leaving && (past || m.now-c.left > time.Second)
 		})
+		for _, c := range tr.children {
+			was := c.silent
+			if c.silent = m.suspect(c.peer); was && !c.silent {
+				m.catchUp(tr, c)
+			}
+		}
 		if !m.serving() {
+			m.shed(tr)
 			m.evict(tr)
+			m.promote(tr)
 		}
 		tr.sortChildren()
 	}
@@ -285,15 +313,58 @@ func (m *Machine) keepChildren() {
 	}
 }
 
+// promote names the peer's own parent to a child that can carry more than the
+// peer does: it may take the peer's place, and the peer one below it.
+func (m *Machine) promote(tr *tree) {
+	if m.now < tr.nextPromote {
+		return
+	}
+	tr.nextPromote = m.now + improveEvery/2
+	for _, c := range tr.children {
+		if !c.temporary && !c.leaving && m.outranked(tr, c) {
+			m.accept(tr, c)
+		}
+	}
+}
+
+// outranked reports whether a child can carry more in a tree than the peer.
+func (m *Machine) outranked(tr *tree, c *child) bool {
+	if m.serving() || tr.parent == nil || tr.parent.serves() {
+		return false
+	}
+	own := 0
+	if tr.isHome(m.short) {
+		own = m.slots()
+	}
+	return above(tr.rank(c.peer), own)
+}
+
+// shed gives up a child when there are more than the uplink carries: else all
+// of them would wait ever longer.
+func (m *Machine) shed(tr *tree) {
+	if m.cfg.Slots > 0 || m.uplink <= 0 || m.now < m.nextShed || m.load() <= m.uplink*uplinkShare/100 {
+		return
+	}
+	if c := m.lowestChild(tr); c != nil && (!tr.isHome(m.short) || tr.staying() > 1) {
+		m.nextShed = m.now + evictAfter
+		c.temporary, c.demoted = true, m.now
+		m.accept(tr, c)
+	}
+}
+
 // evict ends a viewer's temporary places that have lasted long enough.
 func (m *Machine) evict(tr *tree) {
-	for _, c := range slices.Clone(tr.children) {
-		if c.temporary && !c.leaving && m.now-c.demoted > evictAfter {
-			m.send(c.peer, &wire.Refuse{
-				Epoch: m.epoch.Tag(), Tree: tr.id, Reason: wire.RefuseFull, Others: m.others(tr, c.peer),
-			})
-			tr.removeChild(c.peer)
+	over := func(c *child) bool { return c.temporary && !c.leaving && m.now-c.demoted > evictAfter }
+	for i := 0; i < len(tr.children); {
+		c := tr.children[i]
+		if !over(c) {
+			i++
+			continue
 		}
+		m.send(c.peer, &wire.Refuse{
+			Epoch: m.epoch.Tag(), Tree: tr.id, Reason: wire.RefuseFull, Others: m.others(tr, c.peer),
+		})
+		tr.removeChild(c.peer)
 	}
 }
 

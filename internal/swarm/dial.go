@@ -124,18 +124,28 @@ func (m *Machine) dials(role wire.Role) bool {
 
 // keepNeighbours dials, asks for more peers and tells neighbours of others.
 func (m *Machine) keepNeighbours() {
-	for _, n := range slices.Clone(m.neighbours) {
-		if m.live && n.synced && m.now-n.heard > deadAfter {
-			m.drop(n, "silent")
-			m.book.lost(n.id(), m.now)
+	for i := 0; i < len(m.neighbours); {
+		n := m.neighbours[i]
+		if !m.live || !n.synced || m.now-n.heard <= deadAfter {
+			i++
+			continue
 		}
+		m.drop(n, "silent") // it is no longer in the list
+		m.book.lost(n.id(), m.now)
 	}
-	for _, k := range slices.Clone(m.book.list) {
+	for i := 0; i < len(m.book.list); {
+		k := m.book.list[i]
 		if k.dialing && m.now >= k.until {
 			m.book.failed(k.info.ID, m.now)
 		}
+		if i < len(m.book.list) && m.book.list[i] == k {
+			i++ // it was not forgotten
+		}
 	}
 	for m.dialOne() {
+	}
+	if m.cfg.Role == wire.RoleViewer && m.now >= m.nextPrune && m.count(wire.RoleViewer) > calmViewers && m.idle() == calmTick {
+		m.prune()
 	}
 	m.wantPeers()
 	m.endGrace()
@@ -150,12 +160,21 @@ func (m *Machine) dialOne() bool {
 	dialing := 0
 	var able []*known
 	urgent := false
+	var have [wire.RoleViewer + 1]int // neighbours, and those being dialled, by role
+	for _, n := range m.neighbours {
+		have[n.role()]++
+	}
 	for _, k := range m.book.list {
 		if k.dialing {
 			dialing++
-			continue
+			have[k.info.Role]++
 		}
-		if m.now < k.after || m.byID[k.info.ID] != nil || !m.needs(k) {
+	}
+	if dialing >= dialsAtOnce || dialing > 0 && m.leaf() {
+		return false
+	}
+	for _, k := range m.book.list {
+		if k.dialing || m.now < k.after || !m.needs(k, &have) || m.byID[k.info.ID] != nil {
 			continue
 		}
 		// Possible parents first, then edges, then anybody.
@@ -167,31 +186,72 @@ func (m *Machine) dialOne() bool {
 			able = append(able, k)
 		}
 	}
-	if len(able) == 0 || dialing >= dialsAtOnce {
+	if len(able) == 0 {
 		return false
 	}
 	k := able[m.rng.IntN(len(able))]
+	if k.urgent && k.info.Role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
+		return false
+	}
 	k.dialing, k.until = true, m.now+dialTimeout
 	m.emit(Dial{Peer: k.info})
 	return true
 }
 
+// searched returns how many neighbours a viewer may have that still looks for a
+// parent.
+func (m *Machine) searched() int {
+	if m.leaf() {
+		return maxLeafNeighbours
+	}
+	return searchViewers
+}
+
 // needs reports whether a neighbour like k is missing.
-func (m *Machine) needs(k *known) bool {
+func (m *Machine) needs(k *known, have *[wire.RoleViewer + 1]int) bool {
 	role := k.info.Role
-	have := m.count(role) + m.book.dialing(role)
 	switch {
 	case m.cfg.Role != wire.RoleViewer:
-		return have < targetServers
+		return have[role] < targetServers
 	case role == wire.RoleViewer && k.urgent:
-		return have < targetViewers+exchangeSize
+		return have[role] < m.searched() || m.now >= m.nextPrune
 	case role == wire.RoleViewer:
-		return have < targetViewers
+		return have[role] < targetViewers
 	case role == wire.RoleSource:
 		// A source serves viewers only where there is no edge.
-		return m.count(wire.RoleEdge) == 0 && have == 0
+		return have[wire.RoleEdge] == 0 && have[role] == 0
 	}
-	return have < targetEdges
+	return have[role] < targetEdges
+}
+
+// prune ends a session with a viewer that is neither parent nor child, to make
+// room for one that may become a parent.
+func (m *Machine) prune() bool {
+	var oldest *neighbour
+	for _, n := range m.neighbours {
+		if !n.serves() && m.now-n.up > pruneAge && !m.near(n) && (oldest == nil || n.up < oldest.up) && !m.used(n) {
+			oldest = n
+		}
+	}
+	m.nextPrune = m.now + pruneEvery
+	if m.leaf() {
+		m.nextPrune = m.now + leafPruneEvery
+	}
+	if oldest == nil {
+		return false
+	}
+	m.drop(oldest, "enough neighbours")
+	return true
+}
+
+// used reports whether a neighbour is a parent or child, or about to be one.
+func (m *Machine) used(n *neighbour) bool {
+	for _, tr := range m.trees {
+		if tr.parent == n || tr.pending == n || tr.child(n) != nil {
+			return true
+		}
+	}
+	return n.asked > 0
 }
 
 // wantPeers asks the tracker when too few neighbours are left and nobody is

@@ -75,7 +75,15 @@ func (m *Machine) rootCapacity(candidates int) int {
 	if m.cfg.Role == wire.RoleSource {
 		return 1
 	}
-	return 1 + candidates/viewersPerRoot
+	capacity := 1 + candidates/viewersPerRoot
+	var rate int64
+	for _, tr := range m.trees {
+		rate += tr.rate()
+	}
+	if m.uplink > 0 && rate > 0 {
+		capacity = min(capacity, max(int(m.uplink*rootShare/100/rate), 1))
+	}
+	return capacity
 }
 
 // demoteSurplus takes a place from the child that has most of them, if there
@@ -95,7 +103,7 @@ func (m *Machine) demoteSurplus(tr *tree, role wire.Role, capacity int, candidat
 			break
 		}
 		n++
-		if most == nil || c.peer.leaf() || !most.peer.leaf() && c.peer.places > most.peer.places {
+		if most == nil || tr.surplus(c, most) {
 			most = c
 		}
 	}
@@ -125,7 +133,7 @@ func (m *Machine) fillPlaces(tr *tree, role wire.Role, capacity int, candidates 
 				c.peer.leaf() && !gate || m.suspect(c.peer) {
 				continue
 			}
-			if least == nil || c.peer.places < least.peer.places {
+			if least == nil || tr.betterRoot(c.peer, least.peer) {
 				least = c
 			}
 		}
@@ -140,7 +148,7 @@ func (m *Machine) fillPlaces(tr *tree, role wire.Role, capacity int, candidates 
 	}
 	switch {
 	case permanent < capacity && !gate:
-		m.offerPlace(tr, leastPlaces(tr, candidates))
+		m.offerPlace(tr, bestRoot(tr, candidates))
 	case promoted:
 		m.nameParents(tr)
 	}
@@ -155,15 +163,28 @@ func (m *Machine) nameParents(tr *tree) {
 	}
 }
 
-// leastPlaces returns the neighbour with the fewest places that is not a child.
-func leastPlaces(tr *tree, candidates []*neighbour) *neighbour {
-	var least *neighbour
+// betterRoot reports whether a is rather to have a permanent place than b: the
+// one that carries more in this tree, and of equals the one with fewer places.
+func (tr *tree) betterRoot(a, b *neighbour) bool {
+	ra, rb := tr.rank(a), tr.rank(b)
+	return above(ra, rb) || !above(rb, ra) && a.places < b.places
+}
+
+// surplus reports whether child a rather than b is to lose its place.
+func (tr *tree) surplus(a, b *child) bool {
+	ra, rb := tr.rank(a.peer), tr.rank(b.peer)
+	return above(rb, ra) || !above(ra, rb) && a.peer.places > b.peer.places
+}
+
+// bestRoot returns the neighbour for a permanent place that is not a child.
+func bestRoot(tr *tree, candidates []*neighbour) *neighbour {
+	var best *neighbour
 	for _, n := range candidates {
-		if tr.child(n) == nil && (least == nil || n.places < least.places) {
-			least = n
+		if (best == nil || tr.betterRoot(n, best)) && tr.child(n) == nil {
+			best = n
 		}
 	}
-	return least
+	return best
 }
 
 // offerPlace keeps a place for a neighbour for a short time and tells it.
@@ -179,10 +200,33 @@ func (m *Machine) offerPlace(tr *tree, n *neighbour) {
 	m.tellTree(n, tr)
 }
 
-// rebalance moves a place from the neighbour that has most of them to the one
-// that has fewest, so that all carry the same share.
+// replaceRoot offers a place to a neighbour that would carry more in a tree
+// than one of those that have a place. The other loses it as a surplus.
+func (m *Machine) replaceRoot(candidates []*neighbour) bool {
+	for _, tr := range m.trees {
+		low := m.lowestChild(tr)
+		if low == nil || tr.offer != nil && m.now < tr.offerEnd {
+			continue
+		}
+		n := bestRoot(tr, candidates)
+		if n == nil || !above(tr.rank(n), tr.rank(low.peer)) {
+			continue
+		}
+		m.offerPlace(tr, n)
+		return true
+	}
+	return false
+}
+
+// rebalance gives places to those that carry more, and else moves one from the
+// neighbour that has most of them to the one that has fewest, so that all carry
+// the same share.
 func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
 	if m.now < m.nextRebalance || len(candidates) < 2 {
+		return
+	}
+	if role == wire.RoleViewer && len(candidates) > m.cfg.Gate && m.replaceRoot(candidates) {
+		m.nextRebalance = m.now + rebalanceEvery
 		return
 	}
 	var most, least *neighbour
@@ -234,5 +278,11 @@ func (m *Machine) freeFor(tr *tree, n *neighbour) int {
 	case n.serves(), tr.temporary && m.now-tr.since < settleTime, len(tr.path)+2 > maxDepth:
 		return 0
 	}
-	return m.free(tr)
+	free := m.free(tr)
+	if free == 0 && n.synced {
+		if _, c := m.lowest(tr, n); c != nil {
+			return 1
+		}
+	}
+	return free
 }

@@ -10,13 +10,21 @@ import (
 
 // tell sends have-maps and heartbeats to the neighbours whose turn it is.
 func (m *Machine) tell() {
+	if m.now < m.nextTell {
+		return
+	}
+	m.nextTell = m.now + edgeHaveEvery
+	early := time.Duration(0)
+	if !m.serving() {
+		early = haveEvery / 2 // all together, in one tick instead of many
+	}
 	for _, n := range m.neighbours {
-		if m.now < n.nextHave {
-			continue
+		if m.now+early >= n.nextHave {
+			n.nextHave = m.now + m.haveInterval(n)
+			m.tellHave(n)
+			m.tellTrees(n)
 		}
-		n.nextHave = m.now + m.haveInterval(n)
-		m.tellHave(n)
-		m.tellTrees(n)
+		m.nextTell = min(m.nextTell, n.nextHave)
 	}
 }
 
@@ -26,12 +34,16 @@ func (m *Machine) tellSoon() {
 	for _, n := range m.neighbours {
 		n.nextHave = min(n.nextHave, soon)
 	}
+	m.nextTell = min(m.nextTell, soon)
 	m.nextWork = min(m.nextWork, soon)
 }
 
 func (m *Machine) haveInterval(n *neighbour) time.Duration {
 	if m.cfg.Role == wire.RoleEdge && !n.serves() {
 		return edgeHaveEvery
+	}
+	if n.slotsTold && n.leaf() {
+		return leafHaveEvery
 	}
 	return haveEvery
 }
@@ -47,12 +59,14 @@ func (m *Machine) tellAll(n *neighbour) {
 	m.tellTrees(n)
 	m.tellHave(n)
 	n.nextHave = m.now + m.haveInterval(n)
+	m.nextTell = min(m.nextTell, n.nextHave)
 }
 
 // tellHave sends a have-map, even an empty one: it shows that the peer is
-// alive. Edges get none from viewers: they do not ask viewers for anything.
+// alive. Edges get none from viewers: they do not ask viewers for anything. A
+// leaf sends none: nobody asks it.
 func (m *Machine) tellHave(n *neighbour) {
-	if m.cfg.Leaf || n.serves() && !m.serving() {
+	if m.leaf() || n.serves() && !m.serving() {
 		return
 	}
 	msg := &wire.Have{Epoch: m.epoch.Tag()}
@@ -102,6 +116,7 @@ func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack) (wire.Track
 		lo = hi - wire.MaxHave + 1
 	}
 	th.Base = lo
+	th.Fragments = make([]wire.FragmentHave, 0, hi-lo+1)
 	for seq := lo; seq <= hi; seq++ {
 		th.Fragments = append(th.Fragments, t.frag(seq).held())
 	}
@@ -111,10 +126,12 @@ func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack) (wire.Track
 // hasAllOf reports whether the neighbour is known to have all that we have of
 // a fragment.
 func (n *neighbour) hasAllOf(t *track, f *fragment) bool {
-	set, late := n.tracks[t.index].have.get(f.seq)
-	if set == nil {
+	ring := &n.tracks[t.index].have
+	covered, late := ring.covers(f.seq)
+	if !covered {
 		return late
 	}
+	set := ring.set(f.seq)
 	if f.have.low&^set.low != 0 {
 		return false
 	}
@@ -207,17 +224,19 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			m.learnFragment(t, rt, th.Base+wire.Seq(j), &th.Fragments[j])
 		}
 	}
-	m.nextWork = min(m.nextWork, m.now+busyTick/4)
+	if m.hungry {
+		m.nextWork = min(m.nextWork, m.now+busyTick/4)
+	}
 }
 
 func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wire.FragmentHave) {
 	if fh.Count == 0 {
 		return
 	}
-	set := rt.have.touch(seq)
-	if set == nil {
+	if !rt.have.touch(seq, t.ringSize()) {
 		return
 	}
+	set := rt.have.set(seq)
 	if fh.Bits == nil {
 		set.addAll(fh.Count)
 	} else {
@@ -227,6 +246,7 @@ func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wir
 			}
 		}
 	}
+	rt.have.put(seq, set)
 	if f := t.frag(seq); f != nil && f.got == 0 && f.count == 0 {
 		f.count = fh.Count
 	}

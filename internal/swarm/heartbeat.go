@@ -11,7 +11,7 @@ import (
 // tellTrees tells a neighbour what has changed in the trees.
 func (m *Machine) tellTrees(n *neighbour) {
 	msg := &wire.Heartbeat{Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1))}
-	due := m.now-n.beat >= beatEvery && (m.cfg.Leaf || n.serves())
+	due := m.now-n.beat >= beatEvery && (m.leaf() || n.serves())
 	for _, tr := range m.trees {
 		rt := &n.trees[tr.index]
 		due = due || !rt.told

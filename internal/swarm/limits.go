@@ -30,18 +30,32 @@ const (
 const (
 	// defaultGate: with two viewers, at most one copy in two is saved.
 	defaultGate = 3
-	// fanout is the most children that a viewer has in one tree: beyond 4 the
-	// last child waits longer than another hop would take.
+	// fanout is the most children that a viewer has in a tree that is not its
+	// home: beyond 4 the last child waits longer than another hop would take.
 	fanout = 4
+	// maxFanout bounds the children at home: a place in a tree is one of 255.
+	maxFanout = 128
+	// nearRTT is a round trip that only a LAN has, and nearBonus what such a
+	// parent is preferred by, in milliseconds: more than any depth.
+	nearRTT   = 2 * time.Millisecond
+	nearBonus = 2000
+	// strangerCost is how much later, in milliseconds, a piece may come from a
+	// parent in its home tree before one that only helps out is preferred.
+	strangerCost = 160
 	// defaultCopies is what a viewer carries until its uplink is known: less
 	// than one would starve the swarm, more would fill a home line.
 	defaultCopies = 2
 	// uplinkShare of the uplink goes to children, in percent: the rest is for
-	// repair, control and whatever else the household does.
-	uplinkShare = 80
+	// repair, control and whatever else the household does. An uplink of 1.5
+	// streams in 4 trees gives 5 children at 84%, and at 80% only 4: exactly
+	// what is needed, and with nothing to spare no newcomer finds a place.
+	uplinkShare = 85
 	// viewersPerRoot gives an edge one more child per tree for that many
 	// viewers: 2% of the bytes buy a shallower tree.
 	viewersPerRoot = 50
+	// rootShare of an edge's uplink goes to permanent children, in percent: the
+	// rest is for those that have just come, and for rescue.
+	rootShare = 60
 	// edgePlaces bounds an edge's children in one tree while no uplink is
 	// known, temporary ones included.
 	edgePlaces = 512
@@ -61,6 +75,9 @@ const (
 	improveEvery = 2 * time.Second
 	// improveDepth is by how many hops a place must be better.
 	improveDepth = 2
+	// heavyWeight is the logarithm of the number of peers below for whose sake
+	// an edge is burdened rather than a parent taken far down.
+	heavyWeight = 3
 	// settleTime is how long a peer in a temporary place takes no children:
 	// it is about to move.
 	settleTime = 3 * time.Second
@@ -90,8 +107,10 @@ const (
 	withheldAfter = 150 * time.Millisecond
 	// starvedAfter is how long it may itself be without them.
 	starvedAfter = 600 * time.Millisecond
-	// suspectAfter keeps a silent viewer from being asked or chosen.
-	suspectAfter = time.Second
+	// suspectAfter keeps a silent viewer from being asked or chosen: have-maps
+	// come every 250 ms. When half of a swarm goes, half of the neighbours are
+	// dead, and there is no time to ask them.
+	suspectAfter = 450 * time.Millisecond
 	// deadAfter ends a session with a neighbour that has said nothing for two
 	// of its heartbeats and a retransmission: sooner than a session would
 	// notice, since it also has to survive a change of networks.
@@ -106,6 +125,9 @@ const (
 const (
 	// haveEvery: ten neighbours cost 1% of a stream of 400 kbit/s.
 	haveEvery = 250 * time.Millisecond
+	// leafHaveEvery is for neighbours that carry nobody: their lines are slow,
+	// and each map is acknowledged.
+	leafHaveEvery = 500 * time.Millisecond
 	// edgeHaveEvery: an edge has everything, so its have-map says little.
 	edgeHaveEvery = time.Second
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
@@ -142,13 +164,22 @@ const (
 	askTimeout = 50 * time.Millisecond
 	// maxAskTimeout keeps one slow neighbour from holding a piece.
 	maxAskTimeout = time.Second
+	// askShare of the uplink at most is spent on asking for pieces, at askBits
+	// for each: request, answer to it and acknowledgements. maxAsks and minAsks
+	// a second bound it; what askSpan saves up may be asked for at once.
+	askShare = 0.2
+	askBits  = 1200
+	maxAsks  = 512
+	minAsks  = 8
+	askSpan  = time.Second
 	// maxAsked bounds the pieces asked of one neighbour at a time, maxBacklog
 	// those of the backlog over all: a burst must not drown live pieces.
 	maxAsked   = 16
 	maxBacklog = 48
-	// busyQueue is the send queue beyond which repairs are refused: somebody
-	// else sends the piece sooner, and what is pushed must not wait.
-	busyQueue = 100 * time.Millisecond
+	// busyQueue is the send queue beyond which repairs are refused:
+	// somebody else sends the piece sooner, and what is pushed must not wait.
+	// It is paid again at each hop.
+	busyQueue = 40 * time.Millisecond
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second
@@ -168,16 +199,30 @@ const (
 	targetEdges = 2
 	// targetServers is how many sources and edges an edge keeps.
 	targetServers = 8
+	// searchViewers is how many a viewer may have that still looks for a
+	// parent; beyond, one of no use goes for each that is dialled.
+	searchViewers = 20
+	// calmViewers is how many it keeps once it has a good place in every tree.
+	calmViewers = 12
+	// pruneEvery limits how often, and pruneAge spares those that have just come.
+	pruneEvery = 500 * time.Millisecond
+	// leafPruneEvery is for lines on which a handshake takes long.
+	leafPruneEvery = 3 * time.Second
+	pruneAge       = 5 * time.Second
 	// maxViewerNeighbours bounds control traffic; more are sent away.
 	maxViewerNeighbours = 24
-	// maxEdgeNeighbours bounds an edge's memory.
-	maxEdgeNeighbours = 4096
+	// maxLeafNeighbours is for viewers whose uplink carries nobody: to answer
+	// and greet each neighbour takes some 5 kbit/s, and it may have but 128.
+	maxLeafNeighbours = 8
+	// maxEdgeNeighbours bounds an edge's memory: about 4 kB for each.
+	maxEdgeNeighbours = 16384
 	// maxSourceNeighbours: a source serves edges, not viewers.
 	maxSourceNeighbours = 64
 	// maxKnown bounds the peers that could be dialled.
 	maxKnown = 128
-	// dialsAtOnce bounds the dials under way.
-	dialsAtOnce = 8
+	// dialsAtOnce bounds the dials under way: a handshake's datagram is 77 ms
+	// on a line of 128 kbit/s, and comes again after 200 ms.
+	dialsAtOnce = 3
 	// dialTimeout gives up a dial of which nothing was heard.
 	dialTimeout = 10 * time.Second
 	// dialBackoff doubles with each failure.
@@ -201,10 +246,18 @@ const (
 
 // Clockwork.
 const (
-	// busyTick is how often a machine with missing pieces looks at them.
+	// busyTick is how often a machine looks at pieces that are overdue and that
+	// nobody is known to have.
 	busyTick = 20 * time.Millisecond
-	// idleTick is how often it looks at everything else.
+	// idleTick is how often it looks at everything, and calmTick where it has a
+	// good place in every tree.
 	idleTick = 50 * time.Millisecond
+	calmTick = 100 * time.Millisecond
 	// keepEvery is how often the number of neighbours is looked at.
 	keepEvery = 100 * time.Millisecond
+	// heldUpMin is by how much a tick must be late for the peer's own machine
+	// to be the cause of what did not come; timers are a few milliseconds late.
+	heldUpMin = 30 * time.Millisecond
+	// heldUpMax is after what the machine has slept, and all is gone.
+	heldUpMax = 5 * time.Second
 )

@@ -31,16 +31,22 @@ type Machine struct {
 	book       book
 
 	uplink        int64
+	asks          float64       // pieces that may be asked for now
+	askedAt       time.Duration // when that was renewed
 	sentAt        time.Duration // when all that was emitted has left, if the uplink is known
 	backlogAsked  int           // pieces of the backlog asked for and not yet come
 	nextWork      time.Duration
 	nextKeep      time.Duration
+	nextTell      time.Duration
+	nextShed      time.Duration
+	nextPrune     time.Duration
 	nextAssign    time.Duration
 	nextRebalance time.Duration
 	nextWant      time.Duration
 	nextExchange  time.Duration
 	edgesFrom     time.Duration // an edge is not burdened before
 	wakeAt        time.Duration // what the runner was asked for last
+	hungry        bool          // a piece is overdue and nobody is known to have it
 	asleep        bool          // the runner was asked for nothing, or has come
 
 	out   []Command
@@ -65,6 +71,7 @@ func New(cfg Config) *Machine {
 func (m *Machine) Handle(now time.Duration, ev Event) []Command {
 	m.now = max(now, m.now)
 	m.out = nil
+	m.heldUp()
 	m.event(ev)
 	if m.now >= m.nextWork {
 		m.work()
@@ -110,27 +117,38 @@ func (m *Machine) event(ev Event) {
 
 // work does what is due. Its phases go from the most urgent to the least.
 func (m *Machine) work() {
-	missing := false
+	m.nextWork = m.now + m.idle()
 	if m.live {
 		for _, t := range m.tracks {
 			m.trim(t)
 		}
-		missing = m.repair()
+		m.nextWork = min(m.nextWork, m.repair())
 		m.keepParents()
 		m.keepChildren()
 		for _, t := range m.tracks {
 			m.deliver(t)
 		}
 		m.tell()
+		m.nextWork = min(m.nextWork, m.nextTell)
 	}
 	if m.now >= m.nextKeep {
 		m.nextKeep = m.now + keepEvery
 		m.keepNeighbours()
 	}
-	m.nextWork = m.now + idleTick
-	if missing {
-		m.nextWork = m.now + busyTick
+	m.nextWork = max(m.nextWork, m.now+busyTick/4)
+}
+
+// idle returns how long the peer may do nothing but answer.
+func (m *Machine) idle() time.Duration {
+	if m.serving() {
+		return idleTick
 	}
+	for _, tr := range m.trees {
+		if tr.parent == nil || tr.pending != nil || tr.temporary || tr.overdue > 0 || len(tr.path) == 0 {
+			return idleTick
+		}
+	}
+	return calmTick
 }
 
 // hurry has work done at the end of this event.

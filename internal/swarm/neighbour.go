@@ -65,30 +65,53 @@ func (n *neighbour) serves() bool { return n.role() != wire.RoleViewer }
 // leaf reports whether the neighbour shares nothing.
 func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots == 0 }
 
-// suspect reports whether a neighbour has been silent for too long.
+// suspect reports whether a neighbour has been silent for too long. Edges and
+// leaves have little to say, but an edge that is a parent pushes all the time.
 func (m *Machine) suspect(n *neighbour) bool {
-	if n.serves() || m.serving() {
-		return m.now-n.heard > suspectEdgeAfter
+	quiet := m.now - n.heard
+	if quiet <= suspectAfter {
+		return false
 	}
-	return m.now-n.heard > suspectAfter
+	if m.serving() || n.leaf() || n.serves() && !m.feeds(n) {
+		return quiet > suspectEdgeAfter
+	}
+	return true
+}
+
+// feeds reports whether the neighbour is the parent in any tree.
+func (m *Machine) feeds(n *neighbour) bool {
+	return slices.ContainsFunc(m.trees, func(tr *tree) bool { return tr.parent == n })
 }
 
 // has reports whether the neighbour is known to have a piece.
 func (n *neighbour) has(t *track, seq wire.Seq, index uint16) bool {
-	set, _ := n.tracks[t.index].have.get(seq)
-	return set != nil && set.has(index)
+	ring := &n.tracks[t.index].have
+	if covered, _ := ring.covers(seq); !covered {
+		return false
+	}
+	set := ring.set(seq)
+	return set.has(index)
 }
 
 // mark notes that the neighbour has, or is being sent, a piece. It returns
 // false if that was known, or if the piece is too old to be noted.
 func (n *neighbour) mark(t *track, seq wire.Seq, index uint16) bool {
-	set := n.tracks[t.index].have.touch(seq)
-	return set != nil && set.add(index)
+	ring := &n.tracks[t.index].have
+	if !ring.touch(seq, t.ringSize()) {
+		return false
+	}
+	set := ring.set(seq)
+	fresh := set.add(index)
+	ring.put(seq, set)
+	return fresh
 }
 
 func (n *neighbour) unmark(t *track, seq wire.Seq, index uint16) {
-	if set, _ := n.tracks[t.index].have.get(seq); set != nil {
+	ring := &n.tracks[t.index].have
+	if covered, _ := ring.covers(seq); covered {
+		set := ring.set(seq)
 		set.remove(index)
+		ring.put(seq, set)
 	}
 }
 
@@ -142,6 +165,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 	}
 	m.byID[ev.Peer] = n
 	m.neighbours = append(m.neighbours, n)
+	m.nextTell = min(m.nextTell, n.nextHave)
 	if m.live {
 		m.tellAll(n)
 	}
@@ -169,6 +193,9 @@ func (m *Machine) remove(n *neighbour) {
 		if tr.offer == n {
 			tr.offer = nil
 		}
+		if tr.former == n {
+			tr.former = nil
+		}
 		tr.removeChild(n)
 		if tr.parent == n {
 			m.detach(tr)
@@ -188,6 +215,9 @@ func (m *Machine) maxNeighbours() int {
 		return maxEdgeNeighbours
 	case wire.RoleSource:
 		return maxSourceNeighbours
+	}
+	if m.leaf() {
+		return maxLeafNeighbours
 	}
 	return maxViewerNeighbours
 }

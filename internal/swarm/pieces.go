@@ -22,6 +22,9 @@ func (m *Machine) pieceIn(ev PieceIn) {
 	f := t.frag(h.Seq)
 	if f == nil || f.have.has(h.Index) {
 		m.stats.Duplicates++
+		if f != nil && ev.Via == wire.Push {
+			m.pushedBy(n, t, f, h)
+		}
 		return
 	}
 	switch ev.Via {
@@ -33,14 +36,25 @@ func (m *Machine) pieceIn(ev PieceIn) {
 		m.stats.Rescued++
 	}
 	m.settle(t, f, h.Index, n)
-	if tr := t.tree(h.ID()); n != nil && tr.parent == n && ev.Via == wire.Push {
-		tr.overdue, tr.withheld = 0, false
-		tr.pushed = max(tr.pushed, pushOrder(h.Seq, h.Index))
-		if !f.backlog {
-			tr.late.add(m.now - f.seen)
-		}
+	if ev.Via == wire.Push {
+		m.pushedBy(n, t, f, h)
 	}
 	m.gain(t, f, h, ev.Size)
+}
+
+// pushedBy learns from a pushed piece how the parent does. It does so also
+// where somebody else's copy came first: that one was asked for too early.
+func (m *Machine) pushedBy(n *neighbour, t *track, f *fragment, h *wire.PieceHeader) {
+	tr := t.tree(h.ID())
+	if n == nil || tr.parent != n {
+		return
+	}
+	tr.overdue, tr.withheld = 0, false
+	tr.pushed = max(tr.pushed, pushOrder(h.Seq, h.Index))
+	m.noteGaps(tr)
+	if !f.backlog {
+		tr.late.add(m.now - f.seen)
+	}
 }
 
 func plausible(h *wire.PieceHeader) bool {
@@ -74,7 +88,7 @@ func (m *Machine) place(t *track, seq wire.Seq) {
 	t.extend(seq, m.now)
 	t.prove(seq, m.now)
 	if t.low < seq {
-		m.nextWork = min(m.nextWork, m.now+busyTick)
+		m.nextWork = min(m.nextWork, m.now+minPatience)
 	}
 }
 

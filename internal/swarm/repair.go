@@ -26,12 +26,14 @@ type batch struct {
 	ids  []wire.PieceID
 }
 
-// repair asks for missing pieces and reports whether there are any.
-func (m *Machine) repair() bool {
+// repair asks for missing pieces and returns when it is to look again.
+func (m *Machine) repair() time.Duration {
+	m.hungry = false
+	again := m.now + edgeHaveEvery
 	if m.cfg.Role == wire.RoleSource {
-		return false
+		return again
 	}
-	missing := false
+	m.fillAsks()
 	var batches []batch
 	for _, t := range m.tracks {
 		if !t.begun || t.empty() {
@@ -45,10 +47,14 @@ func (m *Machine) repair() bool {
 			if f == nil || !f.wanted() {
 				continue
 			}
-			missing = true
+			if f.isProof && !f.backlog && f.proved+m.cfg.PlayDelay > m.now {
+				again = min(again, f.proved+m.cfg.PlayDelay)
+			}
 			for i := range f.pieces() {
 				if !f.have.has(i) {
-					batches = m.seek(t, f, i, batches)
+					var next time.Duration
+					batches, next = m.seek(t, f, i, batches)
+					again = min(again, next)
 				}
 			}
 		}
@@ -56,15 +62,16 @@ func (m *Machine) repair() bool {
 	for _, b := range batches {
 		m.send(b.peer, &wire.Request{Epoch: m.epoch.Tag(), Via: b.via, IDs: b.ids})
 	}
-	return missing
+	return again
 }
 
-// seek asks for one missing piece, if it is time to.
-func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) []batch {
+// seek asks for one missing piece, if it is time to, and returns when to look
+// at it again.
+func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batch, time.Duration) {
 	a := f.ask(i)
 	if a.peer != nil {
 		if m.now < a.until {
-			return batches
+			return batches, a.until
 		}
 		m.stats.Timeouts++
 		a.peer.fails++
@@ -74,23 +81,28 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) []batch
 	tr := t.tree(id)
 	if f.backlog {
 		if m.backlogAsked >= maxBacklog {
-			return batches
+			return batches, m.now + busyTick
 		}
 	} else {
-		if m.now < m.due(tr, f, i, a) {
-			return batches
+		if due := m.due(tr, f, i, a); m.now < due {
+			return batches, due
 		}
 		m.blame(tr, f, i, a)
+	}
+	if m.asks < 1 {
+		return batches, m.now + busyTick
 	}
 	n := m.holder(tr, f, i, a)
 	if n == nil {
 		if len(a.failed) > 0 && m.now-a.at > 2*busyTick+4*askTimeout {
 			a.failed = nil // all were asked in vain: begin again
 		}
-		return batches
+		m.hungry = true
+		return batches, m.now + busyTick
 	}
 	a.peer, a.at = n, m.now
 	a.until = m.now + m.answerTime(n)
+	m.asks--
 	n.asked++
 	if f.backlog {
 		m.backlogAsked++
@@ -103,10 +115,44 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) []batch
 	for j := range batches {
 		if b := &batches[j]; b.peer == n && b.via == via && len(b.ids) < wire.MaxRequest {
 			b.ids = append(b.ids, id)
-			return batches
+			return batches, a.until
 		}
 	}
-	return append(batches, batch{n, via, []wire.PieceID{id}})
+	return append(batches, batch{n, via, []wire.PieceID{id}}), a.until
+}
+
+// noteGaps notes which pieces of a tree were overtaken by one that has come.
+func (m *Machine) noteGaps(tr *tree) {
+	t := tr.track
+	for seq := max(t.low, t.base); pushOrder(seq, 0) < tr.pushed && seq <= t.newest(); seq++ {
+		f := t.frag(seq)
+		if !f.wanted() || f.backlog {
+			continue
+		}
+		for i := range f.pieces() {
+			id := wire.PieceID{Track: t.info.ID, Seq: seq, Index: i}
+			if f.have.has(i) || t.tree(id) != tr || pushOrder(seq, i) > tr.pushed {
+				continue
+			}
+			if a := f.ask(i); a.gap == 0 {
+				a.gap = m.now
+				m.nextWork = min(m.nextWork, m.now+minPatience)
+			}
+		}
+	}
+}
+
+// fillAsks renews what may be asked for. On a line that is full, pieces are
+// late because what acknowledges them is: to ask for them once more would keep
+// it full.
+func (m *Machine) fillAsks() {
+	rate := float64(maxAsks)
+	if m.uplink > 0 {
+		rate = min(rate, float64(m.uplink)*askShare/askBits)
+	}
+	rate = max(rate, minAsks)
+	m.asks = min(m.asks+rate*(m.now-m.askedAt).Seconds(), max(rate, minAsks)*askSpan.Seconds())
+	m.askedAt = m.now
 }
 
 // due returns when a piece is no longer expected from the tree's parent. What
@@ -117,10 +163,7 @@ func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
 	if tr.parent == nil || m.silent(tr.parent) {
 		return f.seen + orphanPatience
 	}
-	if tr.pushed > pushOrder(f.seq, i) {
-		if a.gap == 0 {
-			a.gap = m.now
-		}
+	if a.gap > 0 {
 		return a.gap + minPatience
 	}
 	p := firstPatience
@@ -314,7 +357,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 		}
 		m.backfill(t, id.Seq)
 		f := t.frag(id.Seq)
-		if m.cfg.Leaf || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
+		if m.leaf() || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
 			continue
 		}
@@ -339,12 +382,9 @@ func (m *Machine) backfill(t *track, seq wire.Seq) {
 // answer sends a piece, also one that was sent before: it may have been
 // dropped on its way. It does not do so without end.
 func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
-	set, _ := n.tracks[t.index].have.get(id.Seq)
-	if set == nil || !set.has(id.Index) {
-		if n.mark(t, id.Seq, id.Index) {
-			m.emitPiece(n, id, via)
-			return
-		}
+	if n.mark(t, id.Seq, id.Index) {
+		m.emitPiece(n, id, via)
+		return
 	}
 	if n.again[id] >= maxAgain {
 		m.stats.Nonsense++
@@ -360,7 +400,11 @@ func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) 
 // emitPiece sends a piece, and keeps count of how full that makes the uplink.
 func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	m.stats.PiecesSent++
-	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: m.now + m.cfg.PlayDelay})
+	expires := m.now + m.cfg.PlayDelay
+	if via == wire.Push {
+		expires = min(expires, m.now+maxPatience) // by then it has been asked of others
+	}
+	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
 	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
 		bits := int64(f.size+wire.PieceOverhead) * 8
 		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/m.uplink)

@@ -17,6 +17,7 @@ type tree struct {
 	index int
 
 	parent    *neighbour
+	former    *neighbour // the parent before, which still pushes what is older than from
 	temporary bool
 	path      []wire.PathID // from the source down to the parent; empty if not rooted
 	since     time.Duration // when the parent was taken
@@ -29,6 +30,7 @@ type tree struct {
 
 	nextTry     time.Duration
 	nextImprove time.Duration
+	nextPromote time.Duration
 
 	late     delayMeter // how much later than the first of its fragment a piece comes
 	pushed   uint64     // the newest piece that the parent has pushed, in pushOrder
@@ -104,7 +106,7 @@ func (m *Machine) seekParent(tr *tree) {
 		}
 	case tr.temporary:
 		tr.nextTry = m.now + temporaryRetry
-		if n := m.chooseParent(tr, false); n != nil {
+		if n := m.chooseParent(tr, false); n != nil && !m.tooDeep(tr, n, len(tr.path)-1) {
 			m.subscribe(tr, n)
 		}
 	default:
@@ -118,7 +120,7 @@ func (m *Machine) improve(tr *tree) {
 	if len(tr.path) == 0 {
 		return
 	}
-	if m.cfg.Role == wire.RoleViewer && !m.cfg.Leaf && !tr.parent.serves() {
+	if m.cfg.Role == wire.RoleViewer && !m.cfg.Leaf && !tr.parent.serves() && !m.near(tr.parent) {
 		for _, n := range m.neighbours {
 			if n.serves() && n.trees[tr.index].free > 0 && m.eligible(tr, n) {
 				m.subscribe(tr, n)
@@ -129,9 +131,24 @@ func (m *Machine) improve(tr *tree) {
 	if m.now < tr.nextImprove {
 		return
 	}
-	tr.nextImprove = m.now + improveEvery + time.Duration(m.rng.Int64N(int64(improveEvery)))
+	every := improveEvery
+	if tr.isHome(m.short) {
+		every /= 3 // others hang below, or will
+	}
+	tr.nextImprove = m.now + every + time.Duration(m.rng.Int64N(int64(every)))
 	n := m.chooseParent(tr, false)
-	if n != nil && len(n.trees[tr.index].path)+1+improveDepth <= len(tr.path) {
+	if n != nil && m.near(n) && !m.near(tr.parent) {
+		m.subscribe(tr, n)
+		return
+	}
+	if m.near(tr.parent) {
+		return
+	}
+	better := improveDepth
+	if tr.isHome(m.short) {
+		better = 1
+	}
+	if n != nil && len(n.trees[tr.index].path)+1+better <= len(tr.path) {
 		m.subscribe(tr, n)
 	}
 }
@@ -176,16 +193,29 @@ func (m *Machine) chooseParent(tr *tree, lastResort bool) *neighbour {
 			last, lastCost = n, cost
 		}
 	}
-	if best == nil && lastResort {
+	if last != nil && lastResort && (best == nil || m.tooDeep(tr, best, len(last.trees[tr.index].path))) {
 		return last
 	}
 	return best
 }
 
+// tooDeep reports whether a parent is so much further down than a place at
+// the given depth that all those below this peer would suffer for long.
+func (m *Machine) tooDeep(tr *tree, n *neighbour, depth int) bool {
+	return tr.weight() >= heavyWeight && len(n.trees[tr.index].path) > depth+improveDepth
+}
+
 // cost estimates in milliseconds how late pieces would come from a neighbour.
 func (m *Machine) cost(tr *tree, n *neighbour) int {
 	const hop, sameParent, dice = 80, 10, 20
+	if m.near(n) {
+		// One copy is to enter a LAN, whatever way it takes inside.
+		return hop*len(n.trees[tr.index].path) - nearBonus + m.rng.IntN(dice)
+	}
 	cost := hop*len(n.trees[tr.index].path) + int(n.rtt.Milliseconds()/2) + m.rng.IntN(dice)
+	if !n.serves() && !tr.isHome(n.short) {
+		cost += strangerCost
+	}
 	for _, other := range m.trees {
 		// Trees with different parents do not fail together.
 		if other != tr && other.parent == n {
@@ -202,23 +232,38 @@ func (m *Machine) subscribe(tr *tree, n *neighbour) {
 	from := wire.Seq(0)
 	if t.begun && !t.empty() {
 		from = t.newest() + 1
-		if tr.parent != nil && tr.overdue == 0 {
+		switch {
+		case t.playing && (tr.parent == nil || m.silent(tr.parent)):
+			// Nobody pushes: what is missing comes first, and goes on down
+			// the tree at once.
+			from = min(max(t.low, from-min(from, catchUp)), from)
+		case tr.parent != nil && tr.overdue == 0:
 			lead := n.rtt + tr.parent.rtt/2 + 2*busyTick
 			from += wire.Seq(min(lead/t.interval()+1, catchUp))
 		}
 	}
 	tr.pending, tr.pendingFrom = n, from
+	if tr.former == n {
+		tr.former = nil
+	}
 	tr.pendingUntil = m.now + 2*n.rtt + subscribeTimeout
 	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from})
 }
 
 func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
 	tr := m.tree(msg.Tree)
-	if tr == nil || tr.pending != n && tr.parent != n {
+	switch {
+	case tr == nil:
 		m.stats.Nonsense++
-		if tr != nil {
-			m.send(n, &wire.Unsubscribe{Epoch: m.epoch.Tag(), Tree: msg.Tree})
-		}
+		return
+	case tr.pending == n, tr.parent == n:
+	case tr.former == n:
+		// It has crossed our good-bye. A second one would end at once what
+		// the first has left to be pushed.
+		return
+	default:
+		m.stats.Nonsense++
+		m.send(n, &wire.Unsubscribe{Epoch: m.epoch.Tag(), Tree: msg.Tree})
 		return
 	}
 	m.introduced(msg.Others, true)
@@ -247,12 +292,16 @@ func (m *Machine) adopt(tr *tree, n *neighbour) {
 	if old := tr.parent; old != nil && old != n {
 		m.send(old, &wire.Unsubscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: tr.pendingFrom})
 		m.stats.Moves++
+		tr.former = old
 	}
 	tr.parent, tr.pending = n, nil
 	tr.since, tr.from = m.now, tr.pendingFrom
 	tr.overdue, tr.withheld = 0, false
 	tr.pushed = 0
 	tr.nextImprove = m.now + improveEvery
+	if tr.isHome(m.short) {
+		tr.nextImprove = m.now + improveEvery/3
+	}
 	// One of its children's slots is ours now.
 	if rt := &n.trees[tr.index]; rt.free > 0 {
 		rt.free--

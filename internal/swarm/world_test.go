@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"p2plive/internal/live"
 	"p2plive/internal/wire"
 )
 
@@ -29,6 +30,8 @@ type world struct {
 	byID  map[wire.PeerID]*simPeer
 
 	latency func(a, b *simPeer) time.Duration
+	mates   func(a, b *simPeer) bool // the tracker names those first
+	trace   func(*simPeer, Event, []Command)
 	loss    float64 // of pieces
 	idle    time.Duration
 	video   videoShape
@@ -78,19 +81,29 @@ type simPeer struct {
 	free  time.Duration
 	born  time.Duration
 
-	sent      map[wire.PeerID]map[wire.PieceID]bool // by push
-	delivered map[wire.TrackID][]wire.Seq
-	missed    int
-	first     time.Duration // first delivery of video
-	firstKey  wire.Seq
-	lags      []time.Duration
-	dups      uint64
-	got       uint64
+	arrived    map[channelKey]time.Duration
+	sent       map[wire.PeerID]map[wire.PieceID]bool // by push
+	delivered  map[wire.TrackID][]wire.Seq
+	missed     int
+	first      time.Duration // first delivery of video
+	firstKey   wire.Seq
+	lags       []time.Duration
+	dups       uint64
+	got        uint64
+	player     live.Playhead
+	stallTimes []time.Duration
+}
+
+// channelKey names a channel of the session with a peer.
+type channelKey struct {
+	peer    wire.PeerID
+	channel int
 }
 
 type simEvent struct {
 	at    time.Duration
 	order uint64
+	tick  bool
 	do    func()
 }
 
@@ -158,16 +171,29 @@ func (w *world) cycle(tree wire.Tree) bool {
 
 func (w *world) at(at time.Duration, do func()) {
 	w.order++
-	heap.Push(&w.queue, simEvent{max(at, w.now), w.order, do})
+	heap.Push(&w.queue, simEvent{max(at, w.now), w.order, false, do})
 }
 
 func (w *world) run(until time.Duration) {
 	for len(w.queue) > 0 && w.queue[0].at <= until {
 		e := heap.Pop(&w.queue).(simEvent)
-		w.now = e.at
+		w.now = max(w.now, e.at)
 		e.do()
 	}
 	w.now = until
+}
+
+// holdUp holds everybody up for a while, as a machine does that has too much to
+// do: what was due meanwhile happens at its end, timers first.
+func (w *world) holdUp(d time.Duration) {
+	w.run(w.now)
+	w.now += d
+	for i := range w.queue {
+		if e := &w.queue[i]; e.tick && e.at < w.now {
+			e.at = 0
+		}
+	}
+	heap.Init(&w.queue)
 }
 
 // add makes a peer, not yet started.
@@ -176,7 +202,7 @@ func (w *world) add(role wire.Role, change func(*Config)) *simPeer {
 	binary.BigEndian.PutUint64(id[:], w.rng.Uint64())
 	id[31] = byte(role)
 	p := &simPeer{
-		w: w, links: map[wire.PeerID]bool{}, store: map[wire.PieceID]int{},
+		w: w, arrived: map[channelKey]time.Duration{}, links: map[wire.PeerID]bool{}, store: map[wire.PieceID]int{},
 		sent: map[wire.PeerID]map[wire.PieceID]bool{}, delivered: map[wire.TrackID][]wire.Seq{},
 		info: wire.PeerInfo{ID: id, Role: role, Addrs: []netip.AddrPort{
 			netip.AddrPortFrom(netip.AddrFrom4([4]byte{127, 0, byte(len(w.peers) >> 8), byte(len(w.peers))}), 7100)}},
@@ -228,6 +254,17 @@ func (p *simPeer) introduce(n int) {
 		}
 	}
 	p.w.rng.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
+	if mates := p.w.mates; mates != nil {
+		slices.SortStableFunc(viewers, func(a, b wire.PeerInfo) int {
+			switch ma, mb := mates(p, p.w.byID[a.ID]), mates(p, p.w.byID[b.ID]); {
+			case ma == mb:
+				return 0
+			case ma:
+				return -1
+			}
+			return 1
+		})
+	}
 	if p.info.Role == wire.RoleViewer {
 		servers = append(servers, viewers[:min(n, len(viewers))]...)
 	}
@@ -306,7 +343,11 @@ func (p *simPeer) handle(ev Event) {
 	if !p.alive || p.mute {
 		return
 	}
-	for _, c := range p.m.Handle(p.w.now, ev) {
+	cmds := p.m.Handle(p.w.now, ev)
+	if p.w.trace != nil {
+		p.w.trace(p, ev, cmds)
+	}
+	for _, c := range cmds {
 		fmt.Fprintf(p.w.log, "%d %x %T", p.w.now, p.info.ID[:4], c)
 		p.do(c)
 	}
@@ -333,7 +374,7 @@ func (p *simPeer) do(c Command) {
 				w.t.Errorf("%T does not parse: %v", c.Msg, err)
 				return
 			}
-			w.arrive(p, o, w.now+w.latency(p, o), func() { o.handle(Received{Peer: p.info.ID, Msg: msg}) })
+			w.arrive(p, o, p.inOrder(o, 0, w.now+w.latency(p, o)), func() { o.handle(Received{Peer: p.info.ID, Msg: msg}) })
 		}
 	case SendPiece:
 		if o := p.peer(c.Peer, c); o != nil {
@@ -361,11 +402,12 @@ func (p *simPeer) do(c Command) {
 	case Wake:
 		p.wake++
 		generation := p.wake
-		w.at(c.At, func() {
+		w.order++
+		heap.Push(&w.queue, simEvent{max(c.At, w.now), w.order, true, func() {
 			if p.wake == generation {
 				p.handle(Tick{})
 			}
-		})
+		}})
 	}
 }
 
@@ -412,7 +454,16 @@ func (p *simPeer) sendPiece(o *simPeer, c SendPiece) {
 		Epoch: w.epoch, Track: c.ID.Track, Key: from.key, Seq: c.ID.Seq, Index: c.ID.Index, Count: from.count,
 		Base: from.base, Duration: from.duration, Wall: from.wall,
 	}
-	w.arrive(p, o, begin+w.latency(p, o), func() { o.pieceIn(p, h, size, c.Via) })
+	channel := int(c.ID.Track)*3 + int(c.Via)
+	w.arrive(p, o, p.inOrder(o, channel, begin+w.latency(p, o)), func() { o.pieceIn(p, h, size, c.Via) })
+}
+
+// inOrder returns when something sent on a channel of a session arrives: not
+// before what was sent there earlier, though the delays vary.
+func (p *simPeer) inOrder(o *simPeer, channel int, at time.Duration) time.Duration {
+	key := channelKey{o.info.ID, channel}
+	p.arrived[key] = max(p.arrived[key], at)
+	return p.arrived[key]
 }
 
 func (o *simPeer) pieceIn(p *simPeer, h wire.PieceHeader, size int, via wire.Via) {
@@ -468,6 +519,14 @@ func (p *simPeer) deliver(c Deliver) {
 		p.first, p.firstKey = w.now-p.born, c.Seq
 		if int(c.Seq)%w.video.keyEvery != 0 {
 			w.t.Errorf("%v: play starts at fragment %d, not a key frame", w.now, c.Seq)
+		}
+	}
+	if c.Track == 1 {
+		start := time.Duration(c.Seq) * w.video.interval
+		before, _ := p.player.Stalls()
+		p.player.Delivered(w.now-p.born, start, start+w.video.interval)
+		if after, _ := p.player.Stalls(); after > before {
+			p.stallTimes = append(p.stallTimes, w.now-p.born)
 		}
 	}
 	if made := time.Duration(c.Seq) * w.video.interval; c.Track == 1 && w.now >= w.countFrom && w.now-p.born > 3*time.Second {

@@ -20,6 +20,7 @@ import (
 
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
+	"p2plive/internal/sockets"
 	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
@@ -47,6 +48,10 @@ type Config struct {
 
 	// Key signs tickets; default: a new one for each run.
 	Key ed25519.PrivateKey
+
+	// Network that HTTP is served on; default: this machine's. The STUN server
+	// always is on this machine's.
+	Network sockets.Network
 
 	// Logger; default slog.Default().
 	Logger *slog.Logger
@@ -130,7 +135,7 @@ func (t *Tracker) bind(cfg Config) (err error) {
 	if udp == "" {
 		udp = ":3478"
 	}
-	if t.http, err = net.Listen("tcp", listen); err != nil {
+	if t.http, err = sockets.Or(cfg.Network).Listen(listen); err != nil {
 		return fmt.Errorf("tracker: %w", err) // net names network and address
 	}
 	if udp == NoUDP && cfg.UDPAlt == "" {

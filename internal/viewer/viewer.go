@@ -21,6 +21,7 @@ import (
 	"p2plive/internal/media/play"
 	"p2plive/internal/peer"
 	"p2plive/internal/signal"
+	"p2plive/internal/sockets"
 	"p2plive/internal/swarm"
 	"p2plive/internal/webui"
 	"p2plive/internal/wire"
@@ -43,7 +44,9 @@ type Config struct {
 	UploadLimit int64  // bits a second given to other viewers; 0: no limit
 	// NoPortMapping keeps the viewer from asking the home's router for a port.
 	NoPortMapping bool
-	EdgeOnly      bool // take the stream from edges only; no other viewer learns of this one
+	EdgeOnly      bool             // take the stream from edges only; no other viewer learns of this one
+	Store         live.StoreConfig // what is kept for others; zero: the defaults
+	Network       sockets.Network  // default: this machine's
 	Logger        *slog.Logger
 }
 
@@ -90,17 +93,17 @@ func New(cfg Config) (*Viewer, error) {
 		return nil, err
 	}
 	if v.client, err = signal.NewClient(signal.Config{
-		URL: tracker, Identity: identity, Announce: v.announce, Logger: v.log,
+		URL: tracker, Identity: identity, Announce: v.announce, Network: cfg.Network, Logger: v.log,
 	}); err != nil {
 		return nil, err
 	}
 	if cfg.HTTP != "" {
-		if v.page, err = net.Listen("tcp", cfg.HTTP); err != nil {
+		if v.page, err = sockets.Or(cfg.Network).Listen(cfg.HTTP); err != nil {
 			return nil, fmt.Errorf("page: %w", err)
 		}
 	}
 	v.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Logger: v.log,
+		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Network: cfg.Network, Logger: v.log,
 	})
 	if err != nil {
 		if v.page != nil {
@@ -265,7 +268,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
-		Machine: swarm.Config{}, EdgeOnly: v.cfg.EdgeOnly,
+		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span}, EdgeOnly: v.cfg.EdgeOnly,
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})

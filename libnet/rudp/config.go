@@ -42,10 +42,11 @@ type Config struct {
 	MaxSessions int
 	// AcceptBacklog bounds the sessions that wait for Accept; further ones are closed as busy. Default 128.
 	AcceptBacklog int
-	// SendQueue bounds what a channel holds that the peer has not acknowledged, in bytes. Default 512 KiB.
+	// SendQueue bounds what a channel holds that waits for its first transmission, in bytes; what is on its way is
+	// bounded by the session's window and the peer's RecvQueue. Default 512 KiB.
 	SendQueue int
-	// RecvQueue bounds what a channel holds that the application has not read, in bytes; the peer stops
-	// sending when it is full. Default 512 KiB.
+	// RecvQueue bounds what a channel holds that the application has not read, or that waits for what was lost before
+	// it, in bytes; the peer stops sending when it is full. Default 1 MiB.
 	RecvQueue int
 
 	// Profile is how eagerly sessions use the line. Default Home.

@@ -39,40 +39,49 @@ type Conn struct {
 
 	timer timerSlot // guarded by timerQueue.mu
 
-	mu        sync.Mutex
-	state     connState
-	err       error // why the session ended
-	path      Path
-	remote    connID // in datagrams to the peer
-	created   time.Time
-	wakeAt    time.Time // when onTimer will run, if not zero
-	keys      sessionKeys
-	sealed    uint64    // counter of the next datagram
-	keyed     time.Time // when the sending key was renewed
-	moving    migration // of the peer
-	move      *move     // of ours; nil: none
-	left      leftPath
-	replay    replayFilter
-	lastRecv  time.Time // of an authentic datagram
-	lastPing  time.Time
-	rhythm    time.Duration // mean time between bursts of the peer
-	dialing   *initiation
-	confirmed bool // the peer has shown that it has our keys
-	retryAt   time.Time
-	retryWait time.Duration
-	farewell  farewell
-	out       packer
-	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
-	congest   cc.Controller
-	place     cc.Session    // in the pacer; guarded by pacing.mu
-	rtt       arq.Estimator // shared by the channels
-	heard     arq.Feedback  // in the present batch
-	channels  map[ChannelID]*Channel
-	active    []*Channel // those whose core has something to do
-	fed       []*Channel // those that got segments in the present batch
-	ready     []*Channel // those with a message for Recv, in turn
-	stats     ConnStats
-	touched   bool // in the list of a read loop, which will call endBatch
+	mu         sync.Mutex
+	state      connState
+	err        error // why the session ended
+	path       Path
+	remote     connID // in datagrams to the peer
+	created    time.Time
+	wakeAt     time.Time // when onTimer will run, if not zero
+	keys       sessionKeys
+	sealed     uint64    // counter of the next datagram
+	keyed      time.Time // when the sending key was renewed
+	moving     migration
+	dialed     bool
+	settled    time.Time  // until then Move holds, whatever address the peer seems to have
+	probes     []*probing // at most maxProbes
+	proofs     []proof    // at most maxProbes, the oldest first
+	replay     replayFilter
+	lastRecv   time.Time // of an authentic datagram
+	lastPing   time.Time
+	rhythm     time.Duration // mean time between bursts of the peer
+	dialing    *initiation
+	confirmed  bool // the peer has shown that it has our keys
+	retryAt    time.Time
+	retryWait  time.Duration
+	farewell   farewell
+	out        packer
+	clock      time.Duration // of the last event, since the Unix epoch: it never goes back
+	congest    cc.Controller
+	place      cc.Session    // in the pacer; guarded by pacing.mu
+	wanted     bool          // it has demand there
+	rtt        arq.Estimator // shared by the channels
+	heard      arq.Feedback  // in the present batch
+	loss       lossMeter
+	protecting bool    // parity segments pay
+	protection float64 // what of new bytes they and repetitions may take; zero: there are none
+	channels   map[ChannelID]*Channel
+	recent     *Channel   // the one of them that was looked up last, or nil
+	active     []*Channel // those whose core has something to do
+	fed        []*Channel // those that got segments in the present batch
+	ready      []*Channel // those with a message for Recv, in turn
+	stats      ConnStats
+	touched    bool      // in the list of a read loop, which will call endBatch
+	ackAt      time.Time // when an acknowledgement that waits leaves at the latest; zero: none waits
+	ackFrom    uint64    // datagrams that had come when it began to wait
 
 	observation observation
 }
@@ -152,6 +161,7 @@ func (c *Conn) Stats() ConnStats {
 	s.Silent = time.Since(c.lastRecv)
 	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
+	s.Loss = c.loss.share
 	for _, ch := range c.channels {
 		if ch.core == nil {
 			continue
@@ -159,6 +169,8 @@ func (c *Conn) Stats() ConnStats {
 		a := ch.core.Stats()
 		s.SendQueue += ch.core.Waiting()
 		s.InFlight += ch.core.InFlight()
+		s.Parities += a.Parities
+		s.Recovered += a.Recovered
 		s.Timeouts += a.Timeouts
 		s.Expired += a.Expired
 		s.Skipped += a.Skipped
@@ -288,7 +300,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.err != nil {
 		return c.err
 	}
-	c.state, c.remote, c.keys, c.lastRecv, c.keyed = stateOpen, remote, keys, now, now
+	c.state, c.remote, c.keys, c.lastRecv, c.keyed, c.dialed = stateOpen, remote, keys, now, now, true
 	c.dialing = nil
 	c.retryWait = handshakeRetry
 	c.retryAt = now.Add(c.retryWait)

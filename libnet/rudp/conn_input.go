@@ -9,10 +9,8 @@ import (
 	"p2plive/libnet/rudp/internal/arq"
 )
 
-// receive takes a data datagram for this session. It tells whether the caller must see to it that endBatch follows.
+// receive takes a data datagram for this session. It tells whether endBatch must follow. The caller holds c.mu.
 func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
 	switch c.state {
 	case stateOpen, stateHalfOpen, stateClosing:
 	default:
@@ -47,17 +45,16 @@ func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool 
 	if c.state == stateHalfOpen && !c.prove(now) {
 		return false
 	}
-	c.takeFrames(frames, from, now)
+	probe := c.takeFrames(frames, from, now)
 	if c.state != stateOpen {
 		return false
 	}
-	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not.
-	if from != c.path && counter+1 == c.replay.next && len(b) >= challengeLen && !c.left.recently(from, now) {
+	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not. Nor
+	// does one that only tries a path.
+	if from != c.path && !probe && counter+1 == c.replay.next && len(b) >= challengeLen && now.After(c.settled) {
 		c.challenge(from, now)
 	}
-	fresh := !c.touched
-	c.touched = true
-	return fresh
+	return true
 }
 
 // prove opens a session whose initiator has just sent its first sealed datagram.
@@ -85,19 +82,22 @@ func (c *Conn) beat(now time.Time) {
 
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
 
-func (c *Conn) takeFrames(b []byte, from Path, now time.Time) {
-	answered := false
+// takeFrames takes a datagram's frames. It tells whether there was nothing but what tries a path.
+func (c *Conn) takeFrames(b []byte, from Path, now time.Time) (probe bool) {
+	answered, length := false, len(b)
+	probe = true
 	for len(b) > 0 {
 		f, rest, err := nextFrame(b)
 		if err != nil {
 			c.ep.counters.malformed.Add(1)
-			return
+			return probe
 		}
 		b = rest
+		probe = probe && (f.kind == framePadding || f.kind == frameChallenge || f.kind == frameResponse)
 		switch f.kind {
 		case frameSegments:
 			if c.takeSegments(f.channel, f.body, now); c.state != stateOpen {
-				return
+				return false
 			}
 		case framePing:
 			if !answered { // one datagram gets one pong: no multiplying
@@ -110,22 +110,20 @@ func (c *Conn) takeFrames(b []byte, from Path, now time.Time) {
 				c.measured(rtt, now)
 			}
 		case frameChallenge:
-			if !answered {
+			if !answered { // where it came from, and as long: it is that path that is tried, in both directions
 				answered = true
-				appendPing(c.out.reserve(c, pingLen)[:0], frameResponse, f.token)
+				c.sendApart(from, frameResponse, f.token, length)
 			}
 		case frameResponse:
-			c.arrive(f.token, from, now)
-		case frameProbe:
-			if !answered {
-				answered = true
-				c.answerProbe(f.token, from, len(b), now)
+			if !c.answer(f.token, from, now) {
+				c.arrive(f.token, from, now)
 			}
 		case frameClose:
 			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
-			return
+			return false
 		}
 	}
+	return probe
 }
 
 // takeSegments feeds segments to their channel's core. What they cause waits for endBatch.
@@ -151,14 +149,14 @@ func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 	}
 }
 
-// endBatch follows the last datagram of a batch: what it caused leaves together.
-func (c *Conn) endBatch(now time.Time) {
+// endBatch follows the last datagram of a batch: what it caused leaves together. It tells whether there is data to send.
+func (c *Conn) endBatch(now time.Time) (offered bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.touched = false
 	if c.state == stateOpen {
 		c.judge(now)
-		c.flush(now)
+		offered = c.push(now)
 	}
 	for i, ch := range c.fed {
 		ch.fed, c.fed[i] = false, nil
@@ -166,6 +164,7 @@ func (c *Conn) endBatch(now time.Time) {
 		ch.markWritable()
 	}
 	c.fed = c.fed[:0]
+	return offered
 }
 
 // measured takes a round trip that a pong has measured.

@@ -15,6 +15,7 @@ type reader struct {
 	*Socket
 	retries []udp.Message // to be sent after this batch
 	touched []*Conn       // sessions that got datagrams in this batch
+	held    *Conn         // the one whose lock is held: that of the last datagram of the present message
 }
 
 // gate is what guards the endpoint against floods of initiations, whichever socket they come to.
@@ -31,25 +32,71 @@ func newGate(now time.Time) gate {
 	return gate{mu: new(sync.Mutex), limits: newLimiter(now), cookies: newCookies(now)}
 }
 
-// take takes a batch of datagrams from anybody.
-func (r *reader) take(batch []udp.Message, now time.Time) {
-	for _, m := range batch {
-		for d := range m.Datagrams() {
-			r.ep.counters.datagramsIn.Add(1)
-			r.ep.counters.bytesIn.Add(uint64(len(d)))
-			r.handle(d, m.Addr, now)
+// takeAll takes n messages, and what comes meanwhile: one acknowledgement, one wake-up of those who wait and one batch of
+// what it lets them send serve all of it. It gives the time of the last.
+func (r *reader) takeAll(batch []udp.Message, n int) time.Time {
+	for taken := 0; ; {
+		now := time.Now()
+		for _, m := range batch[:n] {
+			taken += r.take(m, now)
+		}
+		if taken >= drainBatch {
+			return now
+		}
+		if n, _ = r.sock.ReadMore(batch); n == 0 {
+			return now // an error will come again
 		}
 	}
+}
+
+// take takes what came as one: datagrams of one address, mostly of one session, which is locked once for all. It gives
+// their number.
+func (r *reader) take(m udp.Message, now time.Time) int {
+	count := 0
+	for d := range m.Datagrams() {
+		count++
+		r.handle(d, m.Addr, now)
+	}
+	r.letGo()
+	r.ep.counters.datagramsIn.Add(uint64(count))
+	r.ep.counters.bytesIn.Add(uint64(len(m.Buf)))
+	return count
+}
+
+// hold locks the session that a data datagram is for; nil: there is none. It stays locked until letGo.
+func (r *reader) hold(id connID) *Conn {
+	if r.held == nil || r.held.local != id {
+		r.letGo()
+		if r.held = r.ep.lookup(id); r.held != nil {
+			r.held.mu.Lock()
+		}
+	}
+	return r.held
+}
+
+func (r *reader) letGo() {
+	if r.held != nil {
+		r.held.mu.Unlock()
+		r.held = nil
+	}
+}
+
+// endBatch sends what the datagrams of a batch have caused.
+func (r *reader) endBatch(now time.Time) {
 	if len(r.retries) > 0 {
 		r.write(r.retries)
 		clear(r.retries)
 		r.retries = r.retries[:0]
 	}
+	offered := false
 	for i, c := range r.touched {
-		c.endBatch(now)
+		offered = c.endBatch(now) || offered
 		r.touched[i] = nil
 	}
 	r.touched = r.touched[:0]
+	if offered {
+		r.ep.sendSome()
+	}
 }
 
 // pause waits, and tells whether the endpoint is still open.
@@ -66,6 +113,11 @@ func (e *Endpoint) pause(d time.Duration) bool {
 
 // handle takes one datagram from anybody.
 func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
+	if len(b) > 0 && b[0] == typeData {
+		r.handleData(b, from, now)
+		return
+	}
+	r.letGo()
 	if foreign(b) {
 		r.ep.counters.foreign.Add(1)
 		if r.onPacket != nil {
@@ -74,8 +126,6 @@ func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
 		return
 	}
 	switch b[0] {
-	case typeData:
-		r.handleData(b, from, now)
 	case typeInitiation:
 		r.handleInitiation(b, from, now)
 	case typeResponse:
@@ -93,12 +143,13 @@ func (r *reader) handleData(b []byte, from netip.AddrPort, now time.Time) {
 		r.ep.counters.malformed.Add(1)
 		return
 	}
-	c := r.ep.lookup(id)
+	c := r.hold(id)
 	if c == nil {
 		r.ep.counters.unknownSession.Add(1)
 		return
 	}
-	if c.receive(b, counter, Path{r.Socket, from}, now) {
+	if c.receive(b, counter, Path{r.Socket, from}, now) && !c.touched {
+		c.touched = true
 		r.touched = append(r.touched, c)
 	}
 }

@@ -18,13 +18,12 @@ const (
 	framePong      = 0x03 // 8 bytes of the ping
 	frameClose     = 0x04 // code (2 bytes), length (2 bytes), reason
 	frameChallenge = 0x05 // 8 random bytes that the response returns from the same address
-	frameResponse  = 0x06 // 8 bytes of the challenge or probe
-	frameProbe     = 0x07 // 8 random bytes: the sender wants to be reached where this comes from
+	frameResponse  = 0x06 // 8 bytes of the challenge
 )
 
 const (
 	segmentsHeaderLen = 3
-	pingLen           = 9 // also of challenge, response and probe
+	pingLen           = 9 // also of challenge and response
 	closeHeaderLen    = 5
 )
 
@@ -35,7 +34,7 @@ type frame struct {
 	kind    byte
 	channel ChannelID // segments
 	body    []byte    // segments: whole KCP segments; close: reason
-	token   uint64    // ping, pong, challenge, response, probe
+	token   uint64    // ping, pong, challenge, response
 	code    uint16    // close
 }
 
@@ -60,7 +59,7 @@ func nextFrame(b []byte) (f frame, rest []byte, err error) {
 		}
 		f.channel = ChannelID(conv)
 		return f, b[n:], nil
-	case framePing, framePong, frameChallenge, frameResponse, frameProbe:
+	case framePing, framePong, frameChallenge, frameResponse:
 		if len(b) < pingLen {
 			return f, nil, errFrame
 		}

@@ -111,19 +111,16 @@ func (p *packer) send(c *Conn, ch *Channel, now arq.Time) int {
 	for {
 		p.open(c)
 		n, kind := ch.core.Next(now, p.segments(ch.id))
-		if kind == arq.Copy && p.data {
-			// A copy of what may be in the same datagram is worth nothing.
+		if kind >= arq.Copy && p.data {
+			// A copy of what may be in the same datagram is worth nothing, nor is a parity segment of it.
 			p.sealBehind(c, ch.id, n)
-			c.stats.Retransmits++
+			c.stats.count(kind)
 			return n
 		}
 		if n > 0 {
 			p.extend(ch.id, n)
 			p.data = true
-			c.stats.SegmentsOut++
-			if kind != arq.First {
-				c.stats.Retransmits++
-			}
+			c.stats.count(kind)
 			return n
 		}
 		if p.empty() {
@@ -143,7 +140,6 @@ func (p *packer) sealBehind(c *Conn, id ChannelID, n int) {
 	copy(p.segments(id), segment[:n])
 	p.extend(id, n)
 	p.data = true
-	c.stats.SegmentsOut++
 }
 
 // seal completes the datagram being filled. When more follow, one that is nearly full is made full: datagrams

@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"p2plive/libnet/udp"
 )
@@ -171,7 +170,7 @@ func (s *Socket) readLoop() {
 			}
 			continue
 		}
-		r.take(batch[:n], time.Now())
+		r.endBatch(r.takeAll(batch, n))
 	}
 	close(s.done)
 	s.ep.disown(s)

@@ -93,7 +93,7 @@ func TestMove(t *testing.T) {
 				if err := <-traffic; err != nil {
 					t.Fatal(err)
 				}
-				if ca.Stats().Moves != 0 || cb.Stats().Moves != 3 {
+				if ca.Stats().Moves != 3 || cb.Stats().Moves != 3 {
 					t.Errorf("%d and %d moves were seen", ca.Stats().Moves, cb.Stats().Moves)
 				}
 			})
@@ -192,7 +192,7 @@ func TestMoveToAPathThatDoesNotWork(t *testing.T) {
 				time.Sleep(time.Second)
 				begin, before := time.Now(), ca.Path()
 				err := ca.Move(ctx, Path{more, b.LocalAddr()})
-				if !errors.Is(err, ErrHandshakeTimeout) || time.Since(begin) != probeCount*probeInterval {
+				if !errors.Is(err, ErrProbeTimeout) || time.Since(begin) != defaultHandshakeTimeout {
 					t.Errorf("%v after %v", err, time.Since(begin))
 				}
 				if err := <-traffic; err != nil {
@@ -242,15 +242,15 @@ func TestRelayedProbesMoveNothing(t *testing.T) {
 		if err := both(ctx, ca, cb, 500); err != nil {
 			t.Fatal(err)
 		}
-		if err := <-moved; !errors.Is(err, ErrHandshakeTimeout) {
+		if err := <-moved; !errors.Is(err, ErrProbeTimeout) {
 			t.Errorf("moved: %v", err)
 		}
 		if cb.RemoteAddr() != a.LocalAddr() || cb.Stats().Moves != 0 || ca.RemoteAddr() != b.LocalAddr() {
 			t.Errorf("the session has moved to %v and %v", cb.RemoteAddr(), ca.RemoteAddr())
 		}
 		relay.Close()
-		if back.Wait(); answers != probeCount {
-			t.Errorf("%d answers to %d probes", answers, probeCount)
+		if back.Wait(); answers == 0 {
+			t.Error("no probe was answered")
 		}
 	})
 }

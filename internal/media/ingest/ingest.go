@@ -34,6 +34,7 @@ type Input interface {
 type Options struct {
 	Stdin     io.Reader    // read for "-"; os.Stdin if nil
 	StreamKey string       // RTMP publishers must name it; any key if empty
+	ClipRate  int64        // bits a second that the built-in clip is filled up to; 0: its own
 	Logger    *slog.Logger // slog.Default if nil
 }
 
@@ -58,7 +59,7 @@ func Open(spec string, o Options) (Input, error) {
 	var err error
 	switch {
 	case spec == "demo":
-		in, err = clip.New()
+		in, err = clip.NewPadded(o.ClipRate)
 	case spec == "-":
 		in = mpegts.New(o.Stdin, o.Logger)
 	case isURL && scheme == "rtmp":

@@ -91,5 +91,6 @@ func (w *world) directEdgeLost(edge *peer) {
 	}
 }
 
-// directNotice is what a viewer's machine needs to give up a silent edge.
-const directNotice = 2500 * time.Millisecond
+// directNotice is what a machine that is fed by one edge needs to leave it when it
+// is silent.
+const directNotice = 500 * time.Millisecond

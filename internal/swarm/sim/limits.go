@@ -44,7 +44,7 @@ const (
 	introducedEdges = 2
 	// joinsGrowth is how many viewers are admitted in a second, in percent of
 	// those that are there: the newcomers' uplinks carry the next ones.
-	joinsGrowth = 25
+	joinsGrowth = 15
 	// drawTries bounds the search for viewers that can be reached.
 	drawTries = 64
 )

@@ -9,15 +9,16 @@ import (
 	"p2plive/internal/wire"
 )
 
-// histogram counts times in steps of a millisecond; what is beyond its end is
-// counted there.
+// histogram counts times in steps of a millisecond, or of another step; what is
+// beyond its end is counted there.
 type histogram struct {
+	step  time.Duration // 0 is a millisecond
 	bins  [1 << 14]uint64
 	total uint64
 }
 
 func (h *histogram) add(d time.Duration) {
-	h.bins[min(max(d.Milliseconds(), 0), int64(len(h.bins)-1))]++
+	h.bins[min(max(d/max(h.step, time.Millisecond), 0), time.Duration(len(h.bins)-1))]++
 	h.total++
 }
 
@@ -34,7 +35,7 @@ func (h *histogram) quantile(q float64) int {
 	var sum uint64
 	for i, n := range h.bins {
 		if sum += n; sum > want || sum == h.total && n > 0 {
-			return i
+			return i * int(max(h.step, time.Millisecond)/time.Millisecond)
 		}
 	}
 	return 0

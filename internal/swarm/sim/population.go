@@ -20,6 +20,7 @@ func newWorld(sc Scenario, off bool) *world {
 		interval: sc.interval(),
 	}
 	w.keyEvery = uint32(max(sc.Stream.KeyEvery/w.interval, 1))
+	w.m.first.step = 10 * time.Millisecond // minutes, where a crowd waits
 	w.tracker.reported = map[uint32]bool{}
 	w.addServer(wire.RoleSource, 0)
 	for range sc.Edges.Count {
@@ -69,6 +70,7 @@ func (w *world) plan() {
 		w.firstsFrom = f.At
 	}
 	if c := sc.Churn; c != nil {
+		w.firstsFrom = sc.Warmup
 		// As many come as go.
 		every := time.Duration(float64(time.Minute) / (c.PerMinute * float64(n)))
 		for at := sc.Ramp; at < sc.Duration; {

@@ -45,7 +45,7 @@ type Scenario struct {
 	Faults []Fault `yaml:"faults"`
 	// JoinsPerSecond is how many viewers the tracker admits while the swarm
 	// grows; the others wait. 0 has no limit.
-	JoinsPerSecond int `yaml:"joins_per_second"`
+	JoinsPerSecond float64 `yaml:"joins_per_second"`
 
 	NAT        []NATShare `yaml:"nat"` // empty: everybody can be reached
 	Polluters  float64    `yaml:"polluters"`

@@ -4,6 +4,7 @@ package sim
 
 import (
 	"p2plive/internal/swarm"
+	"p2plive/internal/wire"
 )
 
 // dial begins a handshake: two round trips, and the tracker's part if a NAT
@@ -15,8 +16,11 @@ func (w *world) dial(p *peer, other uint32) {
 	}
 	o := w.peers[other]
 	there, punched := reach(p.nat, o.nat)
-	if p.lan >= 0 && p.lan == o.lan {
+	switch {
+	case p.lan >= 0 && p.lan == o.lan:
 		there, punched = true, false
+	case o.role != wire.RoleViewer:
+		there, punched = true, false // over a WebSocket, if there is no UDP
 	}
 	now := w.q.now
 	if !o.alive || !there || punched && w.tracker.dead || o.isBanned(p.index, now) || p.isBanned(other, now) {

@@ -82,7 +82,7 @@ func TestSameSeed(t *testing.T) {
 	t.Parallel()
 	run := func(seed uint64) string {
 		sc := small(t, "churn", 40)
-		sc.Duration, sc.Seed, sc.Polluters = 25*time.Second, seed, 0.05
+		sc.Duration, sc.Seed, sc.Polluters = sc.Warmup+5*time.Second, seed, 0.05
 		b, err := json.Marshal(simulate(t, sc, Options{}))
 		if err != nil {
 			t.Fatal(err)

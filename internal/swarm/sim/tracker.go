@@ -17,6 +17,7 @@ type tracker struct {
 	viewers  []uint32 // those that it believes to be there
 	edges    []uint32
 	waiting  []uint32 // have come and are not admitted yet
+	credit   float64  // of them may come in
 	lans     [][]uint32
 	reported map[uint32]bool // have sent bad pieces
 }
@@ -106,8 +107,9 @@ func (w *world) drawViewers(p *peer, n int) []wire.PeerInfo {
 func (w *world) admit() {
 	t := &w.tracker
 	// As the swarm grows, so does what it can take.
-	n := max(w.sc.JoinsPerSecond, len(t.viewers)*joinsGrowth/100) * int(joinsEvery/time.Millisecond) / 1000
-	n = min(max(n, 1), len(t.waiting))
+	t.credit += max(w.sc.JoinsPerSecond, float64(len(t.viewers))*joinsGrowth/100) * joinsEvery.Seconds()
+	n := min(int(t.credit), len(t.waiting))
+	t.credit = min(t.credit-float64(n), 1)
 	if !t.dead {
 		for _, i := range t.waiting[:n] {
 			w.enter(w.peers[i])

@@ -26,15 +26,22 @@ const (
 )
 
 // Input plays the clip round and round.
-type Input struct{ file *mp4file.File }
+type Input struct {
+	file *mp4file.File
+	rate int64
+}
 
 // New returns the built-in clip.
-func New() (*Input, error) {
+func New() (*Input, error) { return NewPadded(0) }
+
+// NewPadded returns the clip with its pictures filled up to a rate in bits a
+// second, sound included. A rate below the clip's own leaves it as it is.
+func NewPadded(rate int64) (*Input, error) {
 	file, err := mp4file.New("test clip", bytes.NewReader(clip), int64(len(clip)))
 	if err != nil {
 		return nil, err
 	}
-	return &Input{file}, nil
+	return &Input{file, rate}, nil
 }
 
 // Run plays the clip until ctx is done. The clip keeps in step with the wall
@@ -42,6 +49,9 @@ func New() (*Input, error) {
 // when, so that a picture alone tells how old it is. It starts with the next
 // full second.
 func (in *Input) Run(ctx context.Context, sink media.Sink) error {
+	if in.rate > 0 {
+		sink = &padder{Sink: sink, rate: in.rate}
+	}
 	return in.file.RunFrom(ctx, sink, time.Unix(0, 0))
 }
 

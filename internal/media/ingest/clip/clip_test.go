@@ -16,6 +16,7 @@ import (
 
 	"p2plive/internal/media"
 	"p2plive/internal/media/mediatest"
+	"p2plive/internal/media/nalu"
 )
 
 func TestIsSmall(t *testing.T) {
@@ -160,5 +161,59 @@ func TestSoundHasNoSeam(t *testing.T) {
 	}
 	if loud := curve(48000, 96000); loud < 10 {
 		t.Errorf("there is no tone: %.1f", loud)
+	}
+}
+
+// Filled up, the clip has the rate that was asked for in each second, the same
+// frames at the same times, and still decodes.
+func TestPadded(t *testing.T) {
+	const rate = 2_500_000
+	plain, padded := &mediatest.Samples{}, &mediatest.Samples{}
+	for r, s := range map[int64]*mediatest.Samples{0: plain, rate: padded} {
+		synctest.Test(t, func(t *testing.T) {
+			in, err := NewPadded(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ctx, cancel := context.WithTimeout(t.Context(), 3500*time.Millisecond)
+			defer cancel()
+			if err := in.Run(ctx, s); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	var annexB bytes.Buffer
+	for _, set := range padded.AllFormats[0][0].Params {
+		annexB.Write([]byte{0, 0, 0, 1})
+		annexB.Write(set)
+	}
+	bytesOf := 0
+	for i, s := range padded.Of(0) {
+		p := plain.Of(0)[i]
+		if s.DTS != p.DTS || s.Key != p.Key || !bytes.HasPrefix(s.Data, p.Data) {
+			t.Fatalf("frame %d is not the clip's", i)
+		}
+		if i < 3*FrameRate {
+			bytesOf += len(s.Data)
+		}
+		units, err := nalu.Split(s.Data, 4)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, u := range units {
+			annexB.Write([]byte{0, 0, 0, 1})
+			annexB.Write(u)
+		}
+	}
+	sound := int(padded.AllFormats[0][1].Bitrate)
+	if got := bytesOf*8/3 + sound; got < rate*99/100 || got > rate*101/100 {
+		t.Errorf("%d bits a second", got)
+	}
+	if f := padded.AllFormats[0]; f[0].Bitrate+f[1].Bitrate != rate {
+		t.Errorf("the formats say %d and %d bits a second", f[0].Bitrate, f[1].Bitrate)
+	}
+	frames := len(decode(t, annexB.Bytes(), "-pix_fmt", "gray", "-f", "rawvideo")) / (640 * 360)
+	if frames != len(padded.Of(0)) {
+		t.Errorf("%d of %d frames decode", frames, len(padded.Of(0)))
 	}
 }

@@ -170,12 +170,23 @@ func (c *Controller) OnLost(now time.Duration, bytes int) {
 		return
 	}
 	c.inFlight -= bytes
+	c.noteLoss(bytes)
+}
+
+// noteLoss counts bytes that a queue or the path has lost.
+func (c *Controller) noteLoss(bytes int) {
 	c.round.lost += bytes
 	near, overflow := c.brim.lost(c.delay, c.target())
 	c.round.overflow = c.round.overflow || overflow
 	if near {
 		c.round.lostNear += bytes
 	}
+}
+
+// OnRecovered is called when packets were lost and made good without a repetition: OnAck has them, too.
+func (c *Controller) OnRecovered(now time.Duration, bytes int) {
+	c.advance(now)
+	c.noteLoss(bytes)
 }
 
 // OnSpurious takes back a loss: the packet has been acknowledged after all.
