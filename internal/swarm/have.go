@@ -42,9 +42,6 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 	if m.cfg.Role == wire.RoleEdge && !n.serves() {
 		return edgeHaveEvery
 	}
-	if n.slotsTold && n.leaf() {
-		return leafHaveEvery
-	}
 	return haveEvery
 }
 

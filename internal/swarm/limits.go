@@ -68,6 +68,11 @@ const (
 	subscribeTimeout = 300 * time.Millisecond
 	// temporaryRetry is how often a child in a temporary place looks around.
 	temporaryRetry = 200 * time.Millisecond
+	// patientRetry is how often it does once it has been fed by an edge for
+	// patientAfter: where uplinks are short, there will be nothing better, and
+	// each move costs those that are moved aside for it.
+	patientRetry = time.Second
+	patientAfter = 2 * time.Second
 	// orphanRetry is how often a peer without a parent does.
 	orphanRetry = 100 * time.Millisecond
 	// improveEvery is how often a peer may move to a better place. Each move
@@ -125,9 +130,6 @@ const (
 const (
 	// haveEvery: ten neighbours cost 1% of a stream of 400 kbit/s.
 	haveEvery = 250 * time.Millisecond
-	// leafHaveEvery is for neighbours that carry nobody: their lines are slow,
-	// and each map is acknowledged.
-	leafHaveEvery = 500 * time.Millisecond
 	// edgeHaveEvery: an edge has everything, so its have-map says little.
 	edgeHaveEvery = time.Second
 	// beatEvery is how often a neighbour that gets no have-maps is shown that

@@ -106,6 +106,9 @@ func (m *Machine) seekParent(tr *tree) {
 		}
 	case tr.temporary:
 		tr.nextTry = m.now + temporaryRetry
+		if tr.parent.serves() && m.now-tr.since > patientAfter {
+			tr.nextTry = m.now + patientRetry + time.Duration(m.rng.Int64N(int64(patientRetry)))
+		}
 		if n := m.chooseParent(tr, false); n != nil && !m.tooDeep(tr, n, len(tr.path)-1) {
 			m.subscribe(tr, n)
 		}
