@@ -134,15 +134,15 @@ func TestBlockedUDP(t *testing.T) {
 				if first := v.swarm.Stats().FirstFragment; first == 0 || first > tt.first {
 					t.Errorf("the first fragment came after %v", first)
 				}
-				if path, reason := v.path(); path != PathTunnel || reason == "" {
+				if path, reason := v.path(); path != signal.PathTunnel || reason == "" {
 					t.Errorf("the path is %q: %q", path, reason)
 				}
-				if path := edge.swarm.Stats(); !containsPath(path, PathTunnel) {
+				if path := edge.swarm.Stats(); !containsPath(path, signal.PathTunnel) {
 					t.Errorf("the edge does not know of the tunnel: %+v", path.Sessions)
 				}
 				v.blocked.Store(false)
 				time.Sleep(udpRetry + tunnelLinger)
-				if path, _ := v.path(); path != PathEdge || containsPath(edge.swarm.Stats(), PathTunnel) {
+				if path, _ := v.path(); path != signal.PathEdge || containsPath(edge.swarm.Stats(), signal.PathTunnel) {
 					t.Errorf("with UDP again the path is %q", path)
 				}
 				if len(v.host.tunnels.open) != 0 || v.dialled != 1 {
@@ -178,12 +178,12 @@ func TestUDPBlockedMeanwhile(t *testing.T) {
 		v := w.walled(edge, false)
 		v.meet(edge)
 		time.Sleep(5 * time.Second)
-		if path, _ := v.path(); path != PathEdge || v.dialled != 0 {
+		if path, _ := v.path(); path != signal.PathEdge || v.dialled != 0 {
 			t.Fatalf("the path is %q, %d tunnels were opened", path, v.dialled)
 		}
 		v.blocked.Store(true)
 		time.Sleep(silentPath + 2*linkInterval)
-		if path, _ := v.path(); path != PathTunnel || v.dialled != 1 {
+		if path, _ := v.path(); path != signal.PathTunnel || v.dialled != 1 {
 			t.Errorf("the path is %q, %d tunnels were opened", path, v.dialled)
 		}
 		<-over

@@ -149,7 +149,7 @@ func (s *Swarm) stats() Stats {
 	for id, ss := range s.sessions {
 		w := s.host.way(ss)
 		st.Sessions = append(st.Sessions, SessionStats{
-			Peer: id, Addr: ss.conn.RemoteAddr(), Path: w.path, Reason: w.reason, Role: ss.role,
+			Peer: id, Addr: ss.conn.RemoteAddr(), Path: w.Path, Reason: w.Reason, Role: ss.role,
 			RTT: ss.conn.Stats().RTT, BytesIn: ss.mediaIn, BytesOut: ss.mediaOut,
 		})
 	}

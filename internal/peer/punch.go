@@ -275,7 +275,7 @@ func (p *punching) note(peer wire.PeerID, path nat.PunchPath) {
 	if len(p.how) >= maxNoted {
 		clear(p.how) // what is told of running sessions falls back on their addresses
 	}
-	p.how[peer] = way{string(path.Word), path.Reason}
+	p.how[peer] = way{Path: string(path.Word), Reason: path.Reason}
 }
 
 // reached tells how a peer's session came about.

@@ -152,8 +152,8 @@ func connect(ctx context.Context, t *testing.T, asker, other *Host) (way, error)
 		}
 	}
 	w, _ := asker.punching.reached(other.ID())
-	if back, _ := other.punching.reached(asker.ID()); back.path != w.path {
-		t.Errorf("one side calls the path %q, the other %q", w.path, back.path)
+	if back, _ := other.punching.reached(asker.ID()); back.Path != w.Path {
+		t.Errorf("one side calls the path %q, the other %q", w.Path, back.Path)
 	}
 	conn.Close("done")
 	<-accepted.Done()
@@ -168,14 +168,14 @@ func TestPunch(t *testing.T) {
 		asker, other natsim.Kind
 		want         string // path; empty: none
 	}{
-		{"open and NAT3", open, nat3, PathDirect},
-		{"NAT3 and open", nat3, open, PathDirect},
-		{"NAT3 and NAT3", nat3, nat3, PathPunched},
-		{"masquerade and masquerade", natsim.Masquerade(), natsim.Masquerade(), PathPunched},
-		{"NAT3 and NAT4 sequential", nat3, sequential, PathPredicted},
-		{"NAT4 sequential and NAT3", sequential, nat3, PathPredicted},
-		{"NAT3 and NAT4 random", nat3, random, PathPredicted},
-		{"NAT4 random and NAT3", random, nat3, PathPredicted},
+		{"open and NAT3", open, nat3, signal.PathDirect},
+		{"NAT3 and open", nat3, open, signal.PathDirect},
+		{"NAT3 and NAT3", nat3, nat3, signal.PathPunched},
+		{"masquerade and masquerade", natsim.Masquerade(), natsim.Masquerade(), signal.PathPunched},
+		{"NAT3 and NAT4 sequential", nat3, sequential, signal.PathPredicted},
+		{"NAT4 sequential and NAT3", sequential, nat3, signal.PathPredicted},
+		{"NAT3 and NAT4 random", nat3, random, signal.PathPredicted},
+		{"NAT4 random and NAT3", random, nat3, signal.PathPredicted},
 		{"NAT4 random and NAT4 random", random, random, ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -190,7 +190,7 @@ func TestPunch(t *testing.T) {
 					h.ctx, h.cancel = context.WithCancel(context.Background())
 				}
 				got, err := connect(t.Context(), t, asker, other)
-				if (err != nil) != (tt.want == "") || got.path != tt.want {
+				if (err != nil) != (tt.want == "") || got.Path != tt.want {
 					t.Errorf("path %+v, error %v", got, err)
 				}
 				time.Sleep(time.Minute)

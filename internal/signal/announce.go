@@ -72,6 +72,7 @@ type Report struct {
 	BytesUploaded   uint64
 	LatencyMS       uint32 // source's clock to ready for the player, p95
 	FragmentsMissed uint64
+	Connections     []Connection // viewer: at most MaxConnections
 
 	Load    Load      // edge
 	Carried []Carried // edge: every stream that it carries; source: its own

@@ -210,6 +210,7 @@ func (r Report) message() *signalpb.ClientMessage {
 		LatencyMs:       r.LatencyMS,
 		FragmentsMissed: r.FragmentsMissed,
 		Load:            r.Load.message(),
+		Connections:     connectionMessages(r.Connections),
 	}
 	for _, c := range r.Carried[:min(len(r.Carried), MaxCarried)] {
 		m.Carried = append(m.Carried, &signalpb.Carried{StreamId: c.Stream[:], Kbps: c.Kbps})

@@ -26,6 +26,9 @@ const (
 	// MaxCarried bounds the streams in one report of an edge.
 	MaxCarried = 1024
 
+	// MaxConnections bounds the sessions in one report of a viewer: it has some 20.
+	MaxConnections = 64
+
 	// MaxURL bounds an edge's HTTP address.
 	MaxURL = 512
 

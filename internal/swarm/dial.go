@@ -201,10 +201,7 @@ func (m *Machine) dialOne() bool {
 // searched returns how many neighbours a viewer may have that still looks for a
 // parent.
 func (m *Machine) searched() int {
-	if m.leaf() {
-		return maxLeafNeighbours
-	}
-	return searchViewers
+	return min(m.maxNeighbours(), searchViewers)
 }
 
 // needs reports whether a neighbour like k is missing.

@@ -14,6 +14,11 @@ func (m *Machine) tell() {
 		return
 	}
 	m.nextTell = m.now + edgeHaveEvery
+	for _, tr := range m.trees {
+		for _, c := range tr.children {
+			c.peer.fedAt = m.now
+		}
+	}
 	early := time.Duration(0)
 	if !m.serving() {
 		early = haveEvery / 2 // all together, in one tick instead of many
@@ -39,11 +44,11 @@ func (m *Machine) tellSoon() {
 }
 
 func (m *Machine) haveInterval(n *neighbour) time.Duration {
-	if m.cfg.Role == wire.RoleEdge && !n.serves() {
+	switch {
+	case m.cfg.Role == wire.RoleEdge && !n.serves() && n.fedAt < m.now:
 		return edgeHaveEvery
-	}
-	if n.slotsTold && n.leaf() {
-		return leafHaveEvery
+	case m.serving() && n.serves():
+		return serverHaveEvery
 	}
 	return haveEvery
 }

@@ -68,6 +68,11 @@ const (
 	subscribeTimeout = 300 * time.Millisecond
 	// temporaryRetry is how often a child in a temporary place looks around.
 	temporaryRetry = 200 * time.Millisecond
+	// patientRetry is how often it does once it has been fed by an edge for
+	// patientAfter: where uplinks are short, there will be nothing better, and
+	// each move costs those that are moved aside for it.
+	patientRetry = time.Second
+	patientAfter = 2 * time.Second
 	// orphanRetry is how often a peer without a parent does.
 	orphanRetry = 100 * time.Millisecond
 	// improveEvery is how often a peer may move to a better place. Each move
@@ -103,10 +108,16 @@ const (
 const (
 	// silentAfter: a neighbour that plays is heard four times a second.
 	silentAfter = 400 * time.Millisecond
+	// silentServerAfter is for edges and sources among each other: all of an
+	// edge's viewers wait when its parent has gone.
+	silentServerAfter = 250 * time.Millisecond
 	// withheldAfter is how long a parent may hold back pieces that it has.
 	withheldAfter = 150 * time.Millisecond
 	// starvedAfter is how long it may itself be without them.
 	starvedAfter = 600 * time.Millisecond
+	// starvingTime is how long a peer that starves in most of its trees stays
+	// with its parents.
+	starvingTime = 2 * time.Second
 	// suspectAfter keeps a silent viewer from being asked or chosen: have-maps
 	// come every 250 ms. When half of a swarm goes, half of the neighbours are
 	// dead, and there is no time to ask them.
@@ -125,11 +136,11 @@ const (
 const (
 	// haveEvery: ten neighbours cost 1% of a stream of 400 kbit/s.
 	haveEvery = 250 * time.Millisecond
-	// leafHaveEvery is for neighbours that carry nobody: their lines are slow,
-	// and each map is acknowledged.
-	leafHaveEvery = 500 * time.Millisecond
 	// edgeHaveEvery: an edge has everything, so its have-map says little.
 	edgeHaveEvery = time.Second
+	// serverHaveEvery is for sources and edges among each other. They are few,
+	// and are to notice at once when one of them goes.
+	serverHaveEvery = 100 * time.Millisecond
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
 	// the peer is alive.
 	beatEvery = time.Second
@@ -211,9 +222,11 @@ const (
 	pruneAge       = 5 * time.Second
 	// maxViewerNeighbours bounds control traffic; more are sent away.
 	maxViewerNeighbours = 24
-	// maxLeafNeighbours is for viewers whose uplink carries nobody: to answer
-	// and greet each neighbour takes some 5 kbit/s, and it may have but 128.
-	maxLeafNeighbours = 8
+	// leafNeighbourBits of the uplink of a viewer that carries nobody allow one
+	// neighbour: to answer and greet it takes some 5 kbit/s, and the line may
+	// have but 128. The more it has, the sooner it finds a free place.
+	leafNeighbourBits = 20_000
+	minLeafNeighbours = 8
 	// maxEdgeNeighbours bounds an edge's memory: about 4 kB for each.
 	maxEdgeNeighbours = 16384
 	// maxSourceNeighbours: a source serves edges, not viewers.

@@ -27,6 +27,7 @@ type neighbour struct {
 	fails    int // answers that did not come in time, since the last that did
 	reply    delayMeter
 	nextHave time.Duration
+	fedAt    time.Duration // when it was last seen to be a child
 	beat     time.Duration // when it was last sent a heartbeat
 	told     time.Duration // when it last told of other peers
 	tokens   bucket
@@ -217,7 +218,7 @@ func (m *Machine) maxNeighbours() int {
 		return maxSourceNeighbours
 	}
 	if m.leaf() {
-		return maxLeafNeighbours
+		return int(min(max(m.uplink/leafNeighbourBits, minLeafNeighbours), maxViewerNeighbours))
 	}
 	return maxViewerNeighbours
 }

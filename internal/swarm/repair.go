@@ -177,7 +177,12 @@ func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
 func pushOrder(seq wire.Seq, index uint16) uint64 { return uint64(seq)<<16 | uint64(index) }
 
 // silent reports whether a neighbour that plays has stopped to talk.
-func (m *Machine) silent(n *neighbour) bool { return m.now-n.heard > silentAfter }
+func (m *Machine) silent(n *neighbour) bool {
+	if m.serving() && n.serves() {
+		return m.now-n.heard > silentServerAfter+n.rtt
+	}
+	return m.now-n.heard > silentAfter
+}
 
 // blame counts a piece that the parent should have pushed.
 func (m *Machine) blame(tr *tree, f *fragment, i uint16, a *ask) {
@@ -217,7 +222,8 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 			}
 		case m.serving() || !n.has(t, f.seq, i):
 			continue
-		case n == tr.parent:
+		}
+		if n == tr.parent {
 			cost += askTimeout // it is just sending it, or in trouble
 		}
 		if best == nil || cost < bestCost {

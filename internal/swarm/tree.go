@@ -68,14 +68,20 @@ func (m *Machine) keepParents() {
 
 // judgeParent replaces a parent that has fallen behind.
 func (m *Machine) judgeParent(tr *tree) {
-	if tr.parent == nil || tr.overdue == 0 || tr.pending != nil {
+	if tr.parent == nil || tr.pending != nil {
+		return
+	}
+	gone := m.silent(tr.parent)
+	if tr.overdue == 0 && !(gone && tr.parent.serves()) {
 		return
 	}
 	late := m.now - tr.overSeen
 	switch {
-	case m.silent(tr.parent):
+	case gone:
 		// Most likely it is gone, and the session does not know yet.
 		m.releaseAsks(tr.parent)
+	case m.starving() && late < starvingTime:
+		return // the cause is above all of the parents
 	case tr.withheld && tr.overdue > 1 && late > withheldAfter:
 	case late > starvedAfter:
 	default:
@@ -92,6 +98,19 @@ func (m *Machine) judgeParent(tr *tree) {
 	tr.overdue, tr.withheld = 0, false
 }
 
+// starving reports whether pieces are overdue in more than half of the trees.
+// Something has happened far up, and all below it make up for it: to change
+// parents then costs all of them uplink, and helps nobody.
+func (m *Machine) starving() bool {
+	n := 0
+	for _, tr := range m.trees {
+		if tr.overdue > 0 {
+			n++
+		}
+	}
+	return len(m.trees) > 2 && 2*n > len(m.trees)
+}
+
 // seekParent looks for a first parent, or a better one.
 func (m *Machine) seekParent(tr *tree) {
 	if tr.pending != nil || m.now < tr.nextTry {
@@ -106,6 +125,9 @@ func (m *Machine) seekParent(tr *tree) {
 		}
 	case tr.temporary:
 		tr.nextTry = m.now + temporaryRetry
+		if tr.parent.serves() && m.now-tr.since > patientAfter {
+			tr.nextTry = m.now + patientRetry + time.Duration(m.rng.Int64N(int64(patientRetry)))
+		}
 		if n := m.chooseParent(tr, false); n != nil && !m.tooDeep(tr, n, len(tr.path)-1) {
 			m.subscribe(tr, n)
 		}
@@ -120,13 +142,11 @@ func (m *Machine) improve(tr *tree) {
 	if len(tr.path) == 0 {
 		return
 	}
-	if m.cfg.Role == wire.RoleViewer && !m.cfg.Leaf && !tr.parent.serves() && !m.near(tr.parent) {
-		for _, n := range m.neighbours {
-			if n.serves() && n.trees[tr.index].free > 0 && m.eligible(tr, n) {
-				m.subscribe(tr, n)
-				return
-			}
-		}
+	if m.cfg.Role == wire.RoleViewer && !m.cfg.Leaf && !tr.parent.serves() && !m.near(tr.parent) && m.takeOffer(tr) {
+		return
+	}
+	if m.cfg.Role == wire.RoleEdge && tr.parent.role() == wire.RoleEdge && m.takeOffer(tr) {
+		return
 	}
 	if m.now < tr.nextImprove {
 		return
@@ -151,6 +171,18 @@ func (m *Machine) improve(tr *tree) {
 	if n != nil && len(n.trees[tr.index].path)+1+better <= len(tr.path) {
 		m.subscribe(tr, n)
 	}
+}
+
+// takeOffer moves to a place that an edge keeps for a viewer, or the source for
+// an edge: each edge is to have some trees from the source itself.
+func (m *Machine) takeOffer(tr *tree) bool {
+	for _, n := range m.neighbours {
+		if n.serves() && (n.role() == wire.RoleSource || !m.serving()) && n.trees[tr.index].free > 0 && m.eligible(tr, n) {
+			m.subscribe(tr, n)
+			return true
+		}
+	}
+	return false
 }
 
 // eligible reports whether a neighbour may become the parent.

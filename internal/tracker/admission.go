@@ -109,6 +109,10 @@ func decodeReport(m *signalpb.Report) (signal.Report, error) {
 		FragmentsMissed: m.GetFragmentsMissed(),
 		Load:            signal.Load{Sessions: m.GetLoad().GetSessions(), OutKbps: m.GetLoad().GetOutKbps()},
 	}
+	var err error
+	if r.Connections, err = signal.Connections(m.GetConnections()); err != nil {
+		return signal.Report{}, fmt.Errorf("a report: %w", err)
+	}
 	for _, c := range m.GetCarried() {
 		id, err := signal.StreamIDFromBytes(c.GetStreamId())
 		if err != nil {

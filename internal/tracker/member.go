@@ -43,6 +43,7 @@ type member struct {
 	id      connID
 	renewAt time.Time     // of its ticket; zero: it has none
 	last    signal.Report // viewer
+	ways    []signal.Way  // viewer: of its connections, as they are counted
 	nat     nat.Class     // zero: not known yet
 
 	// edge
@@ -110,6 +111,23 @@ func (m *member) infoFor(to *member) *signalpb.PeerInfo {
 type audience struct {
 	list  []*member
 	index map[connID]int
+	ways  map[signal.Way]int // connections, each as its viewers see it
+}
+
+// count counts a viewer's connections anew.
+func (a *audience) count(m *member, ways []signal.Way) {
+	if a.ways == nil {
+		a.ways = make(map[signal.Way]int)
+	}
+	for _, w := range m.ways {
+		if a.ways[w]--; a.ways[w] == 0 {
+			delete(a.ways, w)
+		}
+	}
+	for _, w := range ways {
+		a.ways[w]++
+	}
+	m.ways = ways
 }
 
 func (a *audience) add(m *member) {
@@ -125,6 +143,7 @@ func (a *audience) remove(m *member) {
 	if !ok {
 		return
 	}
+	a.count(m, nil)
 	last := len(a.list) - 1
 	a.list[i] = a.list[last]
 	a.index[a.list[i].id] = i

@@ -345,7 +345,12 @@ func (v *Viewer) report(ctx context.Context) {
 		case <-ticker.C:
 		}
 		st := v.Stats()
+		var connections []signal.Connection
+		for _, s := range st.Sessions[:min(len(st.Sessions), signal.MaxConnections)] {
+			connections = append(connections, signal.Connection{Peer: s.Peer, Path: s.Path})
+		}
 		v.client.SendReport(signal.Report{
+			Connections:    connections,
 			BytesFromPeers: st.BytesFromPeers, BytesFromEdges: st.BytesFromEdges, BytesUploaded: st.BytesUploaded,
 			LatencyMS: uint32(st.Latency.Percentile(0.95)), FragmentsMissed: st.FragmentsMissed,
 		})

@@ -57,6 +57,7 @@ type Conn struct {
 	replay    replayFilter
 	lastRecv  time.Time // of an authentic datagram
 	lastPing  time.Time
+	rhythm    time.Duration // mean time between bursts of the peer
 	dialing   *initiation
 	confirmed bool // the peer has shown that it has our keys
 	retryAt   time.Time
@@ -110,6 +111,7 @@ func newConn(path Path, peer PeerID, now time.Time) *Conn {
 		path:      path,
 		created:   now,
 		lastRecv:  now,
+		rhythm:    e.cfg.KeepAlive,
 		responses: make(chan [responseLen]byte, 2),
 		done:      make(chan struct{}),
 		readable:  make(chan struct{}, 1),

@@ -40,6 +40,7 @@ func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool 
 		}
 		return false
 	}
+	c.beat(now)
 	c.lastRecv, c.confirmed = now, true
 	if c.state == stateHalfOpen && !c.prove(now) {
 		return false
@@ -70,6 +71,13 @@ func (c *Conn) prove(now time.Time) bool {
 	c.ping(now) // a first round trip for the window
 	c.wake(now.Add(c.ep.cfg.KeepAlive))
 	return true
+}
+
+// beat learns how regularly the peer sends. Datagrams of one burst count as one.
+func (c *Conn) beat(now time.Time) {
+	if gap := now.Sub(c.lastRecv); gap >= burstGap {
+		c.rhythm += (min(gap, c.ep.cfg.KeepAlive) - c.rhythm) / 8
+	}
 }
 
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }

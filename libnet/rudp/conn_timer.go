@@ -125,13 +125,17 @@ func (c *Conn) keepAlive(now time.Time) time.Time {
 // askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
 // that a path which loses much is not taken for a dead one. All sessions of an endpoint ask in step, up to one step early:
 // waking up costs a host with many idle sessions more than what it then does. Who dialled waits a step longer, so that a
-// host asks all its guests in one go rather than be woken by each.
+// host asks all its guests in one go rather than be woken by each. Where the peer sends regularly, as with a live stream, a
+// short silence is enough: a NAT on the way may have forgotten the session, and only what goes out opens it again.
 func (c *Conn) askAt() time.Time {
 	step := max(c.ep.cfg.KeepAlive/keepAliveRepeats, 1)
 	at := c.lastRecv.Add(c.ep.cfg.KeepAlive)
+	silence := max(silentBeats*c.rhythm, minSilence)
 	switch {
 	case c.lastPing.After(c.lastRecv):
 		at = c.lastPing.Add(max(step, 2*duration(c.rtt.Smoothed())))
+	case silence < c.ep.cfg.KeepAlive:
+		return c.lastRecv.Add(silence)
 	case c.dialed:
 		at = at.Add(step)
 	}

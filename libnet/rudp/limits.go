@@ -35,6 +35,12 @@ const (
 	// defaultKeepAlive: below the shortest UDP mapping timeouts seen in home routers (some 10 s under
 	// load), with room for losses before defaultIdleTimeout.
 	defaultKeepAlive = 2 * time.Second
+	// silentBeats of the peer's rhythm without a word make a silence, at least minSilence and at most the KeepAlive:
+	// longer than the gap of one lost and repeated datagram, shorter than a viewer's buffer. What follows within
+	// burstGap belongs to the burst before.
+	silentBeats = 4
+	minSilence  = 200 * time.Millisecond
+	burstGap    = 5 * time.Millisecond
 	// keepAliveRepeats times in that interval an unanswered question is asked again.
 	keepAliveRepeats = 4
 	// defaultHandshakeTimeout: five or more initiations; a user waits no longer before the next address.

@@ -63,7 +63,7 @@ func (l *lab) stream() {
 // watch runs a viewer in a namespace.
 func (l *lab) watch(ns string, args ...string) *watcher {
 	l.t.Helper()
-	args = append([]string{"watch", "http://" + tracker1 + ":7000/s/show", "--log-level", "debug", "--json", "--http", "127.0.0.1:8080"}, args...)
+	args = append([]string{"watch", "http://" + tracker1 + ":7000/s/show", "--json", "--http", "127.0.0.1:8080"}, args...)
 	return &watcher{Process: l.start(ns, args...), t: l.t}
 }
 

@@ -119,38 +119,60 @@ func TestSameLAN(t *testing.T) {
 	b.reaches("lan", private+"2:")
 }
 
-// TestLife: routers forget, and get other addresses, while both homes play on and stay connected.
-func TestLife(t *testing.T) {
-	for _, rules := range []string{masquerade, dropUnasked} {
-		l := newStreet(t, rules, rules)
-		l.tracker(1)
-		l.stream()
-		a, b := l.watch("home1"), l.watch("home2")
-		a.reaches("punched", "203.0.114.10:")
-		b.reaches("punched", "203.0.113.10:")
-		both := func() {
-			t.Helper()
-			for _, w := range []*watcher{a, b} {
-				w.plays(150)
-				w.faultless()
-			}
-		}
-		both()
-		for range 3 {
-			l.forget("router1")
-			both()
-			l.forget("router1")
-			l.forget("router2")
-			both()
-		}
-		a.reaches("punched", "203.0.114.10:")
-		b.reaches("punched", "203.0.113.10:")
+// TestForgetfulRouters: routers forget all connections, and both homes play on and stay connected.
+func TestForgetfulRouters(t *testing.T) {
+	l, a, b := neighbours(t, dropUnasked)
+	for range 2 {
+		l.forget("router1")
+		playOn(t, a, b)
+		l.forget("router1")
+		l.forget("router2")
+		playOn(t, a, b)
+	}
+	a.reaches("punched", "203.0.114.10:")
+	b.reaches("punched", "203.0.113.10:")
+}
 
-		l.in("router1", "ip", "addr", "del", "203.0.113.10/24", "dev", "wan")
-		l.in("router1", "ip", "addr", "add", "203.0.113.11/24", "dev", "wan")
-		l.in("router1", "ip", "route", "add", "default", "via", "203.0.113.1")
-		both()
-		a.reaches("punched", "203.0.114.10:")
-		b.reaches("punched", "203.0.113.11:")
+// TestForgetfulMasquerade is that with a router that takes what comes unasked for its own: the home gets other ports
+// then. Both play on; the homes may have lost each other.
+func TestForgetfulMasquerade(t *testing.T) {
+	l, a, b := neighbours(t, masquerade)
+	l.forget("router1")
+	playOn(t, a, b)
+	l.forget("router2")
+	playOn(t, a, b)
+}
+
+// TestRenumbering: a home gets another public address, and both play on and stay connected.
+func TestRenumbering(t *testing.T) {
+	l, a, b := neighbours(t, dropUnasked)
+	l.in("router1", "ip", "addr", "del", "203.0.113.10/24", "dev", "wan")
+	l.in("router1", "ip", "addr", "add", "203.0.113.11/24", "dev", "wan")
+	l.in("router1", "ip", "route", "add", "default", "via", "203.0.113.1")
+	playOn(t, a, b)
+	a.reaches("punched", "203.0.114.10:")
+	b.reaches("punched", "203.0.113.11:")
+}
+
+// neighbours are two homes that have reached each other through such routers.
+func neighbours(t *testing.T, rules string) (l *lab, a, b *watcher) {
+	t.Helper()
+	l = newStreet(t, rules, rules)
+	l.live()
+	a, b = l.watch("home1"), l.watch("home2")
+	a.reaches("punched", "203.0.114.10:")
+	b.reaches("punched", "203.0.113.10:")
+	playOn(t, a, b)
+	return l, a, b
+}
+
+// playOn checks that some seconds more are played, and that nothing was missed.
+func playOn(t *testing.T, watchers ...*watcher) {
+	t.Helper()
+	for _, w := range watchers {
+		w.plays(150)
+	}
+	for _, w := range watchers {
+		w.faultless()
 	}
 }

@@ -210,6 +210,71 @@ func (Code) EnumDescriptor() ([]byte, []int) {
 	return file_signal_proto_rawDescGZIP(), []int{2}
 }
 
+// Path is how a peer is reached.
+type Path int32
+
+const (
+	Path_PATH_UNSPECIFIED         Path = 0
+	Path_PATH_LAN                 Path = 1
+	Path_PATH_DIRECT              Path = 2
+	Path_PATH_MAPPED              Path = 3
+	Path_PATH_PUNCHED             Path = 4
+	Path_PATH_PREDICTED           Path = 5
+	Path_PATH_EDGE                Path = 6
+	Path_PATH_EDGE_OVER_WEBSOCKET Path = 7
+)
+
+// Enum value maps for Path.
+var (
+	Path_name = map[int32]string{
+		0: "PATH_UNSPECIFIED",
+		1: "PATH_LAN",
+		2: "PATH_DIRECT",
+		3: "PATH_MAPPED",
+		4: "PATH_PUNCHED",
+		5: "PATH_PREDICTED",
+		6: "PATH_EDGE",
+		7: "PATH_EDGE_OVER_WEBSOCKET",
+	}
+	Path_value = map[string]int32{
+		"PATH_UNSPECIFIED":         0,
+		"PATH_LAN":                 1,
+		"PATH_DIRECT":              2,
+		"PATH_MAPPED":              3,
+		"PATH_PUNCHED":             4,
+		"PATH_PREDICTED":           5,
+		"PATH_EDGE":                6,
+		"PATH_EDGE_OVER_WEBSOCKET": 7,
+	}
+)
+
+func (x Path) Enum() *Path {
+	p := new(Path)
+	*p = x
+	return p
+}
+
+func (x Path) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Path) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[3].Descriptor()
+}
+
+func (Path) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[3]
+}
+
+func (x Path) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Path.Descriptor instead.
+func (Path) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{3}
+}
+
 type NatType int32
 
 const (
@@ -258,11 +323,11 @@ func (x NatType) String() string {
 }
 
 func (NatType) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[3].Descriptor()
+	return file_signal_proto_enumTypes[4].Descriptor()
 }
 
 func (NatType) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[3]
+	return &file_signal_proto_enumTypes[4]
 }
 
 func (x NatType) Number() protoreflect.EnumNumber {
@@ -271,7 +336,7 @@ func (x NatType) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NatType.Descriptor instead.
 func (NatType) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{3}
+	return file_signal_proto_rawDescGZIP(), []int{4}
 }
 
 type NatAllocation int32
@@ -310,11 +375,11 @@ func (x NatAllocation) String() string {
 }
 
 func (NatAllocation) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[4].Descriptor()
+	return file_signal_proto_enumTypes[5].Descriptor()
 }
 
 func (NatAllocation) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[4]
+	return &file_signal_proto_enumTypes[5]
 }
 
 func (x NatAllocation) Number() protoreflect.EnumNumber {
@@ -323,7 +388,7 @@ func (x NatAllocation) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use NatAllocation.Descriptor instead.
 func (NatAllocation) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{4}
+	return file_signal_proto_rawDescGZIP(), []int{5}
 }
 
 type PunchStep int32
@@ -362,11 +427,11 @@ func (x PunchStep) String() string {
 }
 
 func (PunchStep) Descriptor() protoreflect.EnumDescriptor {
-	return file_signal_proto_enumTypes[5].Descriptor()
+	return file_signal_proto_enumTypes[6].Descriptor()
 }
 
 func (PunchStep) Type() protoreflect.EnumType {
-	return &file_signal_proto_enumTypes[5]
+	return &file_signal_proto_enumTypes[6]
 }
 
 func (x PunchStep) Number() protoreflect.EnumNumber {
@@ -375,7 +440,7 @@ func (x PunchStep) Number() protoreflect.EnumNumber {
 
 // Deprecated: Use PunchStep.Descriptor instead.
 func (PunchStep) EnumDescriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{5}
+	return file_signal_proto_rawDescGZIP(), []int{6}
 }
 
 type ClientMessage struct {
@@ -804,9 +869,10 @@ type Report struct {
 	BytesUploaded   uint64                 `protobuf:"varint,3,opt,name=bytes_uploaded,json=bytesUploaded,proto3" json:"bytes_uploaded,omitempty"`
 	LatencyMs       uint32                 `protobuf:"varint,4,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"` // source's clock to ready for the player, p95
 	FragmentsMissed uint64                 `protobuf:"varint,5,opt,name=fragments_missed,json=fragmentsMissed,proto3" json:"fragments_missed,omitempty"`
-	Load            *Load                  `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`       // edge
-	Carried         []*Carried             `protobuf:"bytes,7,rep,name=carried,proto3" json:"carried,omitempty"` // edge: the streams it carries; source: its own
-	Edges           [][]byte               `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`     // source: edges that have a session with it
+	Load            *Load                  `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`               // edge
+	Carried         []*Carried             `protobuf:"bytes,7,rep,name=carried,proto3" json:"carried,omitempty"`         // edge: the streams it carries; source: its own
+	Edges           [][]byte               `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`             // source: edges that have a session with it
+	Connections     []*Connection          `protobuf:"bytes,9,rep,name=connections,proto3" json:"connections,omitempty"` // viewer
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -897,6 +963,66 @@ func (x *Report) GetEdges() [][]byte {
 	return nil
 }
 
+func (x *Report) GetConnections() []*Connection {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+// Connection is one session of a viewer.
+type Connection struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PeerId        []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
+	Path          Path                   `protobuf:"varint,2,opt,name=path,proto3,enum=p2plive.signal.v1.Path" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Connection) Reset() {
+	*x = Connection{}
+	mi := &file_signal_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connection) ProtoMessage() {}
+
+func (x *Connection) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connection.ProtoReflect.Descriptor instead.
+func (*Connection) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Connection) GetPeerId() []byte {
+	if x != nil {
+		return x.PeerId
+	}
+	return nil
+}
+
+func (x *Connection) GetPath() Path {
+	if x != nil {
+		return x.Path
+	}
+	return Path_PATH_UNSPECIFIED
+}
+
 type Load struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sessions      uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
@@ -907,7 +1033,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_signal_proto_msgTypes[5]
+	mi := &file_signal_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1045,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[5]
+	mi := &file_signal_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1058,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{5}
+	return file_signal_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Load) GetSessions() uint32 {
@@ -959,7 +1085,7 @@ type Carried struct {
 
 func (x *Carried) Reset() {
 	*x = Carried{}
-	mi := &file_signal_proto_msgTypes[6]
+	mi := &file_signal_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -971,7 +1097,7 @@ func (x *Carried) String() string {
 func (*Carried) ProtoMessage() {}
 
 func (x *Carried) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[6]
+	mi := &file_signal_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -984,7 +1110,7 @@ func (x *Carried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Carried.ProtoReflect.Descriptor instead.
 func (*Carried) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{6}
+	return file_signal_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Carried) GetStreamId() []byte {
@@ -1012,7 +1138,7 @@ type BadPiece struct {
 
 func (x *BadPiece) Reset() {
 	*x = BadPiece{}
-	mi := &file_signal_proto_msgTypes[7]
+	mi := &file_signal_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1024,7 +1150,7 @@ func (x *BadPiece) String() string {
 func (*BadPiece) ProtoMessage() {}
 
 func (x *BadPiece) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[7]
+	mi := &file_signal_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1037,7 +1163,7 @@ func (x *BadPiece) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BadPiece.ProtoReflect.Descriptor instead.
 func (*BadPiece) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{7}
+	return file_signal_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BadPiece) GetPolluter() []byte {
@@ -1067,7 +1193,7 @@ type Nat struct {
 
 func (x *Nat) Reset() {
 	*x = Nat{}
-	mi := &file_signal_proto_msgTypes[8]
+	mi := &file_signal_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1079,7 +1205,7 @@ func (x *Nat) String() string {
 func (*Nat) ProtoMessage() {}
 
 func (x *Nat) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[8]
+	mi := &file_signal_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1092,7 +1218,7 @@ func (x *Nat) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Nat.ProtoReflect.Descriptor instead.
 func (*Nat) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{8}
+	return file_signal_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Nat) GetType() NatType {
@@ -1137,7 +1263,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_signal_proto_msgTypes[9]
+	mi := &file_signal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1149,7 +1275,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[9]
+	mi := &file_signal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1162,7 +1288,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{9}
+	return file_signal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ServerMessage) GetBody() isServerMessage_Body {
@@ -1341,7 +1467,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_signal_proto_msgTypes[10]
+	mi := &file_signal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1353,7 +1479,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[10]
+	mi := &file_signal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1366,7 +1492,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{10}
+	return file_signal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Hello) GetProtocolVersion() uint32 {
@@ -1425,7 +1551,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_signal_proto_msgTypes[11]
+	mi := &file_signal_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1437,7 +1563,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[11]
+	mi := &file_signal_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1450,7 +1576,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{11}
+	return file_signal_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Welcome) GetObservedIp() string {
@@ -1499,7 +1625,7 @@ type Peers struct {
 
 func (x *Peers) Reset() {
 	*x = Peers{}
-	mi := &file_signal_proto_msgTypes[12]
+	mi := &file_signal_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1511,7 +1637,7 @@ func (x *Peers) String() string {
 func (*Peers) ProtoMessage() {}
 
 func (x *Peers) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[12]
+	mi := &file_signal_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1524,7 +1650,7 @@ func (x *Peers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peers.ProtoReflect.Descriptor instead.
 func (*Peers) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{12}
+	return file_signal_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Peers) GetStreamId() []byte {
@@ -1554,7 +1680,7 @@ type PeerInfo struct {
 
 func (x *PeerInfo) Reset() {
 	*x = PeerInfo{}
-	mi := &file_signal_proto_msgTypes[13]
+	mi := &file_signal_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1566,7 +1692,7 @@ func (x *PeerInfo) String() string {
 func (*PeerInfo) ProtoMessage() {}
 
 func (x *PeerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[13]
+	mi := &file_signal_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1579,7 +1705,7 @@ func (x *PeerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerInfo.ProtoReflect.Descriptor instead.
 func (*PeerInfo) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{13}
+	return file_signal_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PeerInfo) GetPeerId() []byte {
@@ -1631,7 +1757,7 @@ type StreamState struct {
 
 func (x *StreamState) Reset() {
 	*x = StreamState{}
-	mi := &file_signal_proto_msgTypes[14]
+	mi := &file_signal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1769,7 @@ func (x *StreamState) String() string {
 func (*StreamState) ProtoMessage() {}
 
 func (x *StreamState) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[14]
+	mi := &file_signal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1782,7 @@ func (x *StreamState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamState.ProtoReflect.Descriptor instead.
 func (*StreamState) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{14}
+	return file_signal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StreamState) GetState() State {
@@ -1697,7 +1823,7 @@ type Ticket struct {
 
 func (x *Ticket) Reset() {
 	*x = Ticket{}
-	mi := &file_signal_proto_msgTypes[15]
+	mi := &file_signal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1709,7 +1835,7 @@ func (x *Ticket) String() string {
 func (*Ticket) ProtoMessage() {}
 
 func (x *Ticket) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[15]
+	mi := &file_signal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1722,7 +1848,7 @@ func (x *Ticket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
 func (*Ticket) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{15}
+	return file_signal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Ticket) GetTicket() []byte {
@@ -1743,7 +1869,7 @@ type Introduce struct {
 
 func (x *Introduce) Reset() {
 	*x = Introduce{}
-	mi := &file_signal_proto_msgTypes[16]
+	mi := &file_signal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1755,7 +1881,7 @@ func (x *Introduce) String() string {
 func (*Introduce) ProtoMessage() {}
 
 func (x *Introduce) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[16]
+	mi := &file_signal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1768,7 +1894,7 @@ func (x *Introduce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Introduce.ProtoReflect.Descriptor instead.
 func (*Introduce) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{16}
+	return file_signal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Introduce) GetStreamId() []byte {
@@ -1797,7 +1923,7 @@ type Carry struct {
 
 func (x *Carry) Reset() {
 	*x = Carry{}
-	mi := &file_signal_proto_msgTypes[17]
+	mi := &file_signal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1809,7 +1935,7 @@ func (x *Carry) String() string {
 func (*Carry) ProtoMessage() {}
 
 func (x *Carry) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[17]
+	mi := &file_signal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1822,7 +1948,7 @@ func (x *Carry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Carry.ProtoReflect.Descriptor instead.
 func (*Carry) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{17}
+	return file_signal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Carry) GetStreamId() []byte {
@@ -1861,7 +1987,7 @@ type Punch struct {
 
 func (x *Punch) Reset() {
 	*x = Punch{}
-	mi := &file_signal_proto_msgTypes[18]
+	mi := &file_signal_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1873,7 +1999,7 @@ func (x *Punch) String() string {
 func (*Punch) ProtoMessage() {}
 
 func (x *Punch) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[18]
+	mi := &file_signal_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1886,7 +2012,7 @@ func (x *Punch) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Punch.ProtoReflect.Descriptor instead.
 func (*Punch) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{18}
+	return file_signal_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *Punch) GetAttempt() []byte {
@@ -1943,7 +2069,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_signal_proto_msgTypes[19]
+	mi := &file_signal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1955,7 +2081,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[19]
+	mi := &file_signal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1968,7 +2094,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{19}
+	return file_signal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Error) GetCode() Code {
@@ -2009,7 +2135,7 @@ type Bye struct {
 
 func (x *Bye) Reset() {
 	*x = Bye{}
-	mi := &file_signal_proto_msgTypes[20]
+	mi := &file_signal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2021,7 +2147,7 @@ func (x *Bye) String() string {
 func (*Bye) ProtoMessage() {}
 
 func (x *Bye) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[20]
+	mi := &file_signal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2034,7 +2160,7 @@ func (x *Bye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bye.ProtoReflect.Descriptor instead.
 func (*Bye) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{20}
+	return file_signal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Bye) GetReason() string {
@@ -2055,7 +2181,7 @@ type Announce_Edge struct {
 
 func (x *Announce_Edge) Reset() {
 	*x = Announce_Edge{}
-	mi := &file_signal_proto_msgTypes[21]
+	mi := &file_signal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2067,7 +2193,7 @@ func (x *Announce_Edge) String() string {
 func (*Announce_Edge) ProtoMessage() {}
 
 func (x *Announce_Edge) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[21]
+	mi := &file_signal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2116,7 +2242,7 @@ type Announce_Source struct {
 
 func (x *Announce_Source) Reset() {
 	*x = Announce_Source{}
-	mi := &file_signal_proto_msgTypes[22]
+	mi := &file_signal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2128,7 +2254,7 @@ func (x *Announce_Source) String() string {
 func (*Announce_Source) ProtoMessage() {}
 
 func (x *Announce_Source) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[22]
+	mi := &file_signal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2182,7 +2308,7 @@ type Announce_Viewer struct {
 
 func (x *Announce_Viewer) Reset() {
 	*x = Announce_Viewer{}
-	mi := &file_signal_proto_msgTypes[23]
+	mi := &file_signal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2194,7 +2320,7 @@ func (x *Announce_Viewer) String() string {
 func (*Announce_Viewer) ProtoMessage() {}
 
 func (x *Announce_Viewer) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[23]
+	mi := &file_signal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2269,7 +2395,7 @@ const file_signal_proto_rawDesc = "" +
 	"mappedAddr\">\n" +
 	"\fPeersRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x18\n" +
-	"\aexclude\x18\x02 \x03(\fR\aexclude\"\xc6\x02\n" +
+	"\aexclude\x18\x02 \x03(\fR\aexclude\"\x87\x03\n" +
 	"\x06Report\x12(\n" +
 	"\x10bytes_from_peers\x18\x01 \x01(\x04R\x0ebytesFromPeers\x12(\n" +
 	"\x10bytes_from_edges\x18\x02 \x01(\x04R\x0ebytesFromEdges\x12%\n" +
@@ -2279,7 +2405,12 @@ const file_signal_proto_rawDesc = "" +
 	"\x10fragments_missed\x18\x05 \x01(\x04R\x0ffragmentsMissed\x12+\n" +
 	"\x04load\x18\x06 \x01(\v2\x17.p2plive.signal.v1.LoadR\x04load\x124\n" +
 	"\acarried\x18\a \x03(\v2\x1a.p2plive.signal.v1.CarriedR\acarried\x12\x14\n" +
-	"\x05edges\x18\b \x03(\fR\x05edges\"=\n" +
+	"\x05edges\x18\b \x03(\fR\x05edges\x12?\n" +
+	"\vconnections\x18\t \x03(\v2\x1d.p2plive.signal.v1.ConnectionR\vconnections\"R\n" +
+	"\n" +
+	"Connection\x12\x17\n" +
+	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12+\n" +
+	"\x04path\x18\x02 \x01(\x0e2\x17.p2plive.signal.v1.PathR\x04path\"=\n" +
 	"\x04Load\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x19\n" +
 	"\bout_kbps\x18\x02 \x01(\rR\aoutKbps\":\n" +
@@ -2386,7 +2517,16 @@ const file_signal_proto_rawDesc = "" +
 	"\rCODE_REPLACED\x10\t\x12\r\n" +
 	"\tCODE_FULL\x10\n" +
 	"\x12\x15\n" +
-	"\x11CODE_RATE_LIMITED\x10\v*\xab\x01\n" +
+	"\x11CODE_RATE_LIMITED\x10\v*\x9f\x01\n" +
+	"\x04Path\x12\x14\n" +
+	"\x10PATH_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bPATH_LAN\x10\x01\x12\x0f\n" +
+	"\vPATH_DIRECT\x10\x02\x12\x0f\n" +
+	"\vPATH_MAPPED\x10\x03\x12\x10\n" +
+	"\fPATH_PUNCHED\x10\x04\x12\x12\n" +
+	"\x0ePATH_PREDICTED\x10\x05\x12\r\n" +
+	"\tPATH_EDGE\x10\x06\x12\x1c\n" +
+	"\x18PATH_EDGE_OVER_WEBSOCKET\x10\a*\xab\x01\n" +
 	"\aNatType\x12\x14\n" +
 	"\x10NAT_TYPE_UNKNOWN\x10\x00\x12\x11\n" +
 	"\rNAT_TYPE_OPEN\x10\x01\x12\x15\n" +
@@ -2419,81 +2559,85 @@ func file_signal_proto_rawDescGZIP() []byte {
 	return file_signal_proto_rawDescData
 }
 
-var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 6)
-var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_signal_proto_goTypes = []any{
 	(Role)(0),               // 0: p2plive.signal.v1.Role
 	(State)(0),              // 1: p2plive.signal.v1.State
 	(Code)(0),               // 2: p2plive.signal.v1.Code
-	(NatType)(0),            // 3: p2plive.signal.v1.NatType
-	(NatAllocation)(0),      // 4: p2plive.signal.v1.NatAllocation
-	(PunchStep)(0),          // 5: p2plive.signal.v1.PunchStep
-	(*ClientMessage)(nil),   // 6: p2plive.signal.v1.ClientMessage
-	(*Announce)(nil),        // 7: p2plive.signal.v1.Announce
-	(*Addresses)(nil),       // 8: p2plive.signal.v1.Addresses
-	(*PeersRequest)(nil),    // 9: p2plive.signal.v1.PeersRequest
-	(*Report)(nil),          // 10: p2plive.signal.v1.Report
-	(*Load)(nil),            // 11: p2plive.signal.v1.Load
-	(*Carried)(nil),         // 12: p2plive.signal.v1.Carried
-	(*BadPiece)(nil),        // 13: p2plive.signal.v1.BadPiece
-	(*Nat)(nil),             // 14: p2plive.signal.v1.Nat
-	(*ServerMessage)(nil),   // 15: p2plive.signal.v1.ServerMessage
-	(*Hello)(nil),           // 16: p2plive.signal.v1.Hello
-	(*Welcome)(nil),         // 17: p2plive.signal.v1.Welcome
-	(*Peers)(nil),           // 18: p2plive.signal.v1.Peers
-	(*PeerInfo)(nil),        // 19: p2plive.signal.v1.PeerInfo
-	(*StreamState)(nil),     // 20: p2plive.signal.v1.StreamState
-	(*Ticket)(nil),          // 21: p2plive.signal.v1.Ticket
-	(*Introduce)(nil),       // 22: p2plive.signal.v1.Introduce
-	(*Carry)(nil),           // 23: p2plive.signal.v1.Carry
-	(*Punch)(nil),           // 24: p2plive.signal.v1.Punch
-	(*Error)(nil),           // 25: p2plive.signal.v1.Error
-	(*Bye)(nil),             // 26: p2plive.signal.v1.Bye
-	(*Announce_Edge)(nil),   // 27: p2plive.signal.v1.Announce.Edge
-	(*Announce_Source)(nil), // 28: p2plive.signal.v1.Announce.Source
-	(*Announce_Viewer)(nil), // 29: p2plive.signal.v1.Announce.Viewer
+	(Path)(0),               // 3: p2plive.signal.v1.Path
+	(NatType)(0),            // 4: p2plive.signal.v1.NatType
+	(NatAllocation)(0),      // 5: p2plive.signal.v1.NatAllocation
+	(PunchStep)(0),          // 6: p2plive.signal.v1.PunchStep
+	(*ClientMessage)(nil),   // 7: p2plive.signal.v1.ClientMessage
+	(*Announce)(nil),        // 8: p2plive.signal.v1.Announce
+	(*Addresses)(nil),       // 9: p2plive.signal.v1.Addresses
+	(*PeersRequest)(nil),    // 10: p2plive.signal.v1.PeersRequest
+	(*Report)(nil),          // 11: p2plive.signal.v1.Report
+	(*Connection)(nil),      // 12: p2plive.signal.v1.Connection
+	(*Load)(nil),            // 13: p2plive.signal.v1.Load
+	(*Carried)(nil),         // 14: p2plive.signal.v1.Carried
+	(*BadPiece)(nil),        // 15: p2plive.signal.v1.BadPiece
+	(*Nat)(nil),             // 16: p2plive.signal.v1.Nat
+	(*ServerMessage)(nil),   // 17: p2plive.signal.v1.ServerMessage
+	(*Hello)(nil),           // 18: p2plive.signal.v1.Hello
+	(*Welcome)(nil),         // 19: p2plive.signal.v1.Welcome
+	(*Peers)(nil),           // 20: p2plive.signal.v1.Peers
+	(*PeerInfo)(nil),        // 21: p2plive.signal.v1.PeerInfo
+	(*StreamState)(nil),     // 22: p2plive.signal.v1.StreamState
+	(*Ticket)(nil),          // 23: p2plive.signal.v1.Ticket
+	(*Introduce)(nil),       // 24: p2plive.signal.v1.Introduce
+	(*Carry)(nil),           // 25: p2plive.signal.v1.Carry
+	(*Punch)(nil),           // 26: p2plive.signal.v1.Punch
+	(*Error)(nil),           // 27: p2plive.signal.v1.Error
+	(*Bye)(nil),             // 28: p2plive.signal.v1.Bye
+	(*Announce_Edge)(nil),   // 29: p2plive.signal.v1.Announce.Edge
+	(*Announce_Source)(nil), // 30: p2plive.signal.v1.Announce.Source
+	(*Announce_Viewer)(nil), // 31: p2plive.signal.v1.Announce.Viewer
 }
 var file_signal_proto_depIdxs = []int32{
-	7,  // 0: p2plive.signal.v1.ClientMessage.announce:type_name -> p2plive.signal.v1.Announce
-	8,  // 1: p2plive.signal.v1.ClientMessage.addresses:type_name -> p2plive.signal.v1.Addresses
-	9,  // 2: p2plive.signal.v1.ClientMessage.peers_request:type_name -> p2plive.signal.v1.PeersRequest
-	10, // 3: p2plive.signal.v1.ClientMessage.report:type_name -> p2plive.signal.v1.Report
-	13, // 4: p2plive.signal.v1.ClientMessage.bad_piece:type_name -> p2plive.signal.v1.BadPiece
-	26, // 5: p2plive.signal.v1.ClientMessage.bye:type_name -> p2plive.signal.v1.Bye
-	14, // 6: p2plive.signal.v1.ClientMessage.nat:type_name -> p2plive.signal.v1.Nat
-	27, // 7: p2plive.signal.v1.Announce.edge:type_name -> p2plive.signal.v1.Announce.Edge
-	28, // 8: p2plive.signal.v1.Announce.source:type_name -> p2plive.signal.v1.Announce.Source
-	29, // 9: p2plive.signal.v1.Announce.viewer:type_name -> p2plive.signal.v1.Announce.Viewer
-	11, // 10: p2plive.signal.v1.Report.load:type_name -> p2plive.signal.v1.Load
-	12, // 11: p2plive.signal.v1.Report.carried:type_name -> p2plive.signal.v1.Carried
-	3,  // 12: p2plive.signal.v1.Nat.type:type_name -> p2plive.signal.v1.NatType
-	4,  // 13: p2plive.signal.v1.Nat.allocation:type_name -> p2plive.signal.v1.NatAllocation
-	16, // 14: p2plive.signal.v1.ServerMessage.hello:type_name -> p2plive.signal.v1.Hello
-	17, // 15: p2plive.signal.v1.ServerMessage.welcome:type_name -> p2plive.signal.v1.Welcome
-	18, // 16: p2plive.signal.v1.ServerMessage.peers:type_name -> p2plive.signal.v1.Peers
-	20, // 17: p2plive.signal.v1.ServerMessage.stream_state:type_name -> p2plive.signal.v1.StreamState
-	21, // 18: p2plive.signal.v1.ServerMessage.ticket:type_name -> p2plive.signal.v1.Ticket
-	22, // 19: p2plive.signal.v1.ServerMessage.introduce:type_name -> p2plive.signal.v1.Introduce
-	23, // 20: p2plive.signal.v1.ServerMessage.carry:type_name -> p2plive.signal.v1.Carry
-	25, // 21: p2plive.signal.v1.ServerMessage.error:type_name -> p2plive.signal.v1.Error
-	26, // 22: p2plive.signal.v1.ServerMessage.bye:type_name -> p2plive.signal.v1.Bye
-	24, // 23: p2plive.signal.v1.ServerMessage.punch:type_name -> p2plive.signal.v1.Punch
-	1,  // 24: p2plive.signal.v1.Welcome.state:type_name -> p2plive.signal.v1.State
-	19, // 25: p2plive.signal.v1.Peers.peers:type_name -> p2plive.signal.v1.PeerInfo
-	0,  // 26: p2plive.signal.v1.PeerInfo.role:type_name -> p2plive.signal.v1.Role
-	1,  // 27: p2plive.signal.v1.StreamState.state:type_name -> p2plive.signal.v1.State
-	19, // 28: p2plive.signal.v1.Introduce.peer:type_name -> p2plive.signal.v1.PeerInfo
-	19, // 29: p2plive.signal.v1.Carry.peers:type_name -> p2plive.signal.v1.PeerInfo
-	5,  // 30: p2plive.signal.v1.Punch.step:type_name -> p2plive.signal.v1.PunchStep
-	19, // 31: p2plive.signal.v1.Punch.peer:type_name -> p2plive.signal.v1.PeerInfo
-	14, // 32: p2plive.signal.v1.Punch.nat:type_name -> p2plive.signal.v1.Nat
-	2,  // 33: p2plive.signal.v1.Error.code:type_name -> p2plive.signal.v1.Code
-	11, // 34: p2plive.signal.v1.Announce.Edge.load:type_name -> p2plive.signal.v1.Load
-	35, // [35:35] is the sub-list for method output_type
-	35, // [35:35] is the sub-list for method input_type
-	35, // [35:35] is the sub-list for extension type_name
-	35, // [35:35] is the sub-list for extension extendee
-	0,  // [0:35] is the sub-list for field type_name
+	8,  // 0: p2plive.signal.v1.ClientMessage.announce:type_name -> p2plive.signal.v1.Announce
+	9,  // 1: p2plive.signal.v1.ClientMessage.addresses:type_name -> p2plive.signal.v1.Addresses
+	10, // 2: p2plive.signal.v1.ClientMessage.peers_request:type_name -> p2plive.signal.v1.PeersRequest
+	11, // 3: p2plive.signal.v1.ClientMessage.report:type_name -> p2plive.signal.v1.Report
+	15, // 4: p2plive.signal.v1.ClientMessage.bad_piece:type_name -> p2plive.signal.v1.BadPiece
+	28, // 5: p2plive.signal.v1.ClientMessage.bye:type_name -> p2plive.signal.v1.Bye
+	16, // 6: p2plive.signal.v1.ClientMessage.nat:type_name -> p2plive.signal.v1.Nat
+	29, // 7: p2plive.signal.v1.Announce.edge:type_name -> p2plive.signal.v1.Announce.Edge
+	30, // 8: p2plive.signal.v1.Announce.source:type_name -> p2plive.signal.v1.Announce.Source
+	31, // 9: p2plive.signal.v1.Announce.viewer:type_name -> p2plive.signal.v1.Announce.Viewer
+	13, // 10: p2plive.signal.v1.Report.load:type_name -> p2plive.signal.v1.Load
+	14, // 11: p2plive.signal.v1.Report.carried:type_name -> p2plive.signal.v1.Carried
+	12, // 12: p2plive.signal.v1.Report.connections:type_name -> p2plive.signal.v1.Connection
+	3,  // 13: p2plive.signal.v1.Connection.path:type_name -> p2plive.signal.v1.Path
+	4,  // 14: p2plive.signal.v1.Nat.type:type_name -> p2plive.signal.v1.NatType
+	5,  // 15: p2plive.signal.v1.Nat.allocation:type_name -> p2plive.signal.v1.NatAllocation
+	18, // 16: p2plive.signal.v1.ServerMessage.hello:type_name -> p2plive.signal.v1.Hello
+	19, // 17: p2plive.signal.v1.ServerMessage.welcome:type_name -> p2plive.signal.v1.Welcome
+	20, // 18: p2plive.signal.v1.ServerMessage.peers:type_name -> p2plive.signal.v1.Peers
+	22, // 19: p2plive.signal.v1.ServerMessage.stream_state:type_name -> p2plive.signal.v1.StreamState
+	23, // 20: p2plive.signal.v1.ServerMessage.ticket:type_name -> p2plive.signal.v1.Ticket
+	24, // 21: p2plive.signal.v1.ServerMessage.introduce:type_name -> p2plive.signal.v1.Introduce
+	25, // 22: p2plive.signal.v1.ServerMessage.carry:type_name -> p2plive.signal.v1.Carry
+	27, // 23: p2plive.signal.v1.ServerMessage.error:type_name -> p2plive.signal.v1.Error
+	28, // 24: p2plive.signal.v1.ServerMessage.bye:type_name -> p2plive.signal.v1.Bye
+	26, // 25: p2plive.signal.v1.ServerMessage.punch:type_name -> p2plive.signal.v1.Punch
+	1,  // 26: p2plive.signal.v1.Welcome.state:type_name -> p2plive.signal.v1.State
+	21, // 27: p2plive.signal.v1.Peers.peers:type_name -> p2plive.signal.v1.PeerInfo
+	0,  // 28: p2plive.signal.v1.PeerInfo.role:type_name -> p2plive.signal.v1.Role
+	1,  // 29: p2plive.signal.v1.StreamState.state:type_name -> p2plive.signal.v1.State
+	21, // 30: p2plive.signal.v1.Introduce.peer:type_name -> p2plive.signal.v1.PeerInfo
+	21, // 31: p2plive.signal.v1.Carry.peers:type_name -> p2plive.signal.v1.PeerInfo
+	6,  // 32: p2plive.signal.v1.Punch.step:type_name -> p2plive.signal.v1.PunchStep
+	21, // 33: p2plive.signal.v1.Punch.peer:type_name -> p2plive.signal.v1.PeerInfo
+	16, // 34: p2plive.signal.v1.Punch.nat:type_name -> p2plive.signal.v1.Nat
+	2,  // 35: p2plive.signal.v1.Error.code:type_name -> p2plive.signal.v1.Code
+	13, // 36: p2plive.signal.v1.Announce.Edge.load:type_name -> p2plive.signal.v1.Load
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_signal_proto_init() }
@@ -2515,7 +2659,7 @@ func file_signal_proto_init() {
 		(*Announce_Source_)(nil),
 		(*Announce_Viewer_)(nil),
 	}
-	file_signal_proto_msgTypes[9].OneofWrappers = []any{
+	file_signal_proto_msgTypes[10].OneofWrappers = []any{
 		(*ServerMessage_Hello)(nil),
 		(*ServerMessage_Welcome)(nil),
 		(*ServerMessage_Peers)(nil),
@@ -2532,8 +2676,8 @@ func file_signal_proto_init() {
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signal_proto_rawDesc), len(file_signal_proto_rawDesc)),
-			NumEnums:      6,
-			NumMessages:   24,
+			NumEnums:      7,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},
