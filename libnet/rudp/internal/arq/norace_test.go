@@ -4,4 +4,4 @@
 
 package arq
 
-const poolForgets = false
+const underRace = false
