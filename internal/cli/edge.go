@@ -9,12 +9,13 @@ import (
 )
 
 type edgeCmd struct {
-	Tracker     trackerURL   `help:"Address of the tracker, like http://tracker.example:7000." required:"" placeholder:"URL"`
-	UDP         listenAddr   `name:"udp" help:"UDP address for all sessions with peers." default:":7100"`
-	HTTP        listenAddr   `name:"http" help:"HTTP address for browsers and players that come without p2plive, and for health checks." default:":7180"`
-	EdgeKeyFile string       `help:"File with the edge key that the tracker asks for." placeholder:"FILE"`
-	PublicAddr  []publicAddr `help:"UDP address under which peers reach this edge, if it is not the one the tracker sees, as behind a port forwarding. Repeat it for IPv4 and IPv6." placeholder:"HOST:PORT"`
-	PublicURL   string       `name:"public-url" help:"Address under which browsers reach --http, as behind a TLS proxy; else the host peers use, with the port of --http." placeholder:"URL"`
+	Tracker      trackerURL   `help:"Address of the tracker, like http://tracker.example:7000." required:"" placeholder:"URL"`
+	UDP          listenAddr   `name:"udp" help:"UDP address for all sessions with peers." default:":7100"`
+	HTTP         listenAddr   `name:"http" help:"HTTP address for browsers and players that come without p2plive, and for health checks." default:":7180"`
+	TrustedProxy []ipNetwork  `help:"Address or network of a reverse proxy before --http, which is believed who its clients are (X-Forwarded-For). Repeat it for several." placeholder:"CIDR"`
+	EdgeKeyFile  string       `help:"File with the edge key that the tracker asks for." placeholder:"FILE"`
+	PublicAddr   []publicAddr `help:"UDP address under which peers reach this edge, if it is not the one the tracker sees, as behind a port forwarding. Repeat it for IPv4 and IPv6." placeholder:"HOST:PORT"`
+	PublicURL    string       `name:"public-url" help:"Address under which browsers reach --http, as behind a TLS proxy; else the host peers use, with the port of --http." placeholder:"URL"`
 }
 
 func (edgeCmd) Help() string {
@@ -29,11 +30,12 @@ Examples:
 // Run serves until ctx ends.
 func (c *edgeCmd) Run(ctx context.Context, w *world) error {
 	cfg := edge.Config{
-		Tracker:   string(c.Tracker),
-		UDP:       string(c.UDP),
-		HTTP:      string(c.HTTP),
-		PublicURL: c.PublicURL,
-		Logger:    w.log,
+		Tracker:        string(c.Tracker),
+		UDP:            string(c.UDP),
+		HTTP:           string(c.HTTP),
+		PublicURL:      c.PublicURL,
+		TrustedProxies: proxies(c.TrustedProxy),
+		Logger:         w.log,
 	}
 	for _, addr := range c.PublicAddr {
 		cfg.PublicAddrs = append(cfg.PublicAddrs, string(addr))

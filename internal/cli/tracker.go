@@ -12,12 +12,13 @@ import (
 )
 
 type trackerCmd struct {
-	Listen         listenAddr `help:"HTTP address for peers, pages, the JSON API and metrics." default:":7000"`
-	UDP            listenAddr `name:"udp" help:"UDP address that tells peers their public address (STUN); the next port is used too, to tell them how their NATs behave." default:":3478"`
-	UDPAlt         ipAddr     `name:"udp-alt" help:"A second IP address of this host for --udp, with which peers learn more about their NATs; --udp must name the first." placeholder:"ADDRESS"`
-	EdgeKeyFile    string     `help:"File with the key that edges must know; without it anybody can register an edge." placeholder:"FILE"`
-	PublishKeyFile string     `help:"File with the key that sources must know; without it anybody can publish." placeholder:"FILE"`
-	Strategy       string     `help:"Which edge a peer is given: random, min_workload (the least busy that has the stream) or edge_nodes (the least busy of all)." enum:"random,min_workload,edge_nodes" default:"random"`
+	Listen         listenAddr  `help:"HTTP address for peers, pages, the JSON API and metrics." default:":7000"`
+	UDP            listenAddr  `name:"udp" help:"UDP address that tells peers their public address (STUN); the next port is used too, to tell them how their NATs behave." default:":3478"`
+	UDPAlt         ipAddr      `name:"udp-alt" help:"A second IP address of this host for --udp, with which peers learn more about their NATs; --udp must name the first." placeholder:"ADDRESS"`
+	TrustedProxy   []ipNetwork `help:"Address or network of a reverse proxy before --listen, which is believed who its clients are (X-Forwarded-For). Repeat it for several." placeholder:"CIDR"`
+	EdgeKeyFile    string      `help:"File with the key that edges must know; without it anybody can register an edge." placeholder:"FILE"`
+	PublishKeyFile string      `help:"File with the key that sources must know; without it anybody can publish." placeholder:"FILE"`
+	Strategy       string      `help:"Which edge a peer is given: random, min_workload (the least busy that has the stream) or edge_nodes (the least busy of all)." enum:"random,min_workload,edge_nodes" default:"random"`
 }
 
 func (trackerCmd) Help() string {
@@ -49,11 +50,12 @@ func (c *trackerCmd) Validate() error {
 // Run serves until ctx ends.
 func (c *trackerCmd) Run(ctx context.Context, w *world) error {
 	cfg := tracker.Config{
-		Listen:   string(c.Listen),
-		UDP:      string(c.UDP),
-		UDPAlt:   string(c.UDPAlt),
-		Strategy: tracker.Strategy(c.Strategy),
-		Logger:   w.log,
+		Listen:         string(c.Listen),
+		UDP:            string(c.UDP),
+		UDPAlt:         string(c.UDPAlt),
+		TrustedProxies: proxies(c.TrustedProxy),
+		Strategy:       tracker.Strategy(c.Strategy),
+		Logger:         w.log,
 	}
 	var err error
 	if cfg.EdgeKey, err = readKeyFile(c.EdgeKeyFile, w.log); err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"p2plive/internal/forwarded"
 	"p2plive/internal/signal"
 )
 
@@ -137,4 +138,30 @@ func checkDuration(d time.Duration) error {
 		return fmt.Errorf("--duration must not be negative: %v", d)
 	}
 	return nil
+}
+
+// ipNetwork is a flag for an IP address or a network in CIDR notation.
+type ipNetwork netip.Prefix
+
+// UnmarshalText implements encoding.TextUnmarshaler.
+func (n *ipNetwork) UnmarshalText(text []byte) error {
+	if ip, err := netip.ParseAddr(string(text)); err == nil && ip.Zone() == "" {
+		ip = ip.Unmap()
+		*n = ipNetwork(netip.PrefixFrom(ip, ip.BitLen()))
+		return nil
+	}
+	network, err := netip.ParsePrefix(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not an address or a network: write 127.0.0.1 or 10.0.0.0/8", text)
+	}
+	*n = ipNetwork(network.Masked())
+	return nil
+}
+
+func proxies(networks []ipNetwork) forwarded.Proxies {
+	var list forwarded.Proxies
+	for _, n := range networks {
+		list = append(list, netip.Prefix(n))
+	}
+	return list
 }

@@ -4,6 +4,7 @@ package cli
 
 import (
 	"encoding"
+	"net/netip"
 	"testing"
 	"time"
 )
@@ -83,5 +84,18 @@ func TestCheckDuration(t *testing.T) {
 	}
 	if err := checkDuration(-time.Second); err == nil {
 		t.Error("a negative duration is taken")
+	}
+}
+
+func TestIPNetwork(t *testing.T) {
+	for text, want := range map[string]string{
+		"127.0.0.1": "127.0.0.1/32", "::1": "::1/128", "10.1.2.3/8": "10.0.0.0/8", "2001:db8::/32": "2001:db8::/32",
+		"": "", "10.0.0.0/33": "", "localhost": "", "fe80::1%eth0": "",
+	} {
+		var got ipNetwork
+		err := got.UnmarshalText([]byte(text))
+		if (err != nil) != (want == "") || err == nil && netip.Prefix(got).String() != want {
+			t.Errorf("%q: %v, %v", text, netip.Prefix(got), err)
+		}
 	}
 }

@@ -16,6 +16,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"p2plive/internal/forwarded"
 	"p2plive/internal/peer"
 	"p2plive/internal/signal"
 	"p2plive/internal/sockets"
@@ -35,8 +36,11 @@ type Config struct {
 	PublicAddrs []string
 	// PublicURL is where browsers reach HTTP. Empty: the host that peers use.
 	PublicURL string
-	Network   sockets.Network // default: this machine's
-	Logger    *slog.Logger    // default slog.Default()
+	// TrustedProxies are reverse proxies before HTTP, which say in
+	// X-Forwarded-For who their clients are. Default: none.
+	TrustedProxies forwarded.Proxies
+	Network        sockets.Network // default: this machine's
+	Logger         *slog.Logger    // default slog.Default()
 }
 
 // Edge is a running edge.
@@ -89,7 +93,7 @@ func New(cfg Config) (*Edge, error) {
 		e.http.Close()
 		return nil, fmt.Errorf("udp: %w", err)
 	}
-	e.tunnels = tunnel.NewServer(tunnel.ServerConfig{Accept: e.addTunnel})
+	e.tunnels = tunnel.NewServer(tunnel.ServerConfig{Accept: e.addTunnel, ClientAddr: cfg.TrustedProxies.Client})
 	return e, nil
 }
 

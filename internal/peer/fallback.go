@@ -187,7 +187,7 @@ func (h *Host) sleep(conn *rudp.Conn, d time.Duration) bool {
 // over before the swarm gives the edge up.
 func (h *Host) watchPath(ss *session) {
 	t := h.tunnels
-	if ss.conn.Stats().Silent < silentPath || t.has(ss.conn.Path().Socket) {
+	if ss.conn.Stats().Unanswered < silentPath || t.has(ss.conn.Path().Socket) {
 		return
 	}
 	t.mu.Lock()
@@ -219,7 +219,7 @@ func (h *Host) fallBack(conn *rudp.Conn, edge wire.PeerID, addrs []netip.AddrPor
 	if err != nil {
 		return err
 	}
-	if conn.Stats().Silent < silentPath { // it was only a moment
+	if conn.Stats().Unanswered < silentPath { // it was only a moment
 		return s.Close()
 	}
 	if err := conn.Move(ctx, rudp.Path{Socket: s, Addr: addr}); err != nil {

@@ -14,6 +14,7 @@ import (
 	"p2plive/internal/sockets"
 	"p2plive/internal/wire"
 	"p2plive/libnet/nat"
+	"p2plive/libnet/nat/portmap"
 	"p2plive/libnet/rudp"
 )
 
@@ -41,6 +42,8 @@ type HostConfig struct {
 	// OpenSocket opens a further socket of the same machine on any port, for
 	// tests of NAT behaviour; default: one of Network at the address of Conn.
 	OpenSocket func() (net.PacketConn, error)
+	// Awake is called when the host has slept; it must not block. It may be nil.
+	Awake func()
 	// DialTunnel opens a tunnel to an edge where UDP is blocked; default: over a WebSocket.
 	DialTunnel DialTunnel
 	Logger     *slog.Logger // default slog.Default()
@@ -61,8 +64,9 @@ type Host struct {
 
 	mu     sync.Mutex
 	swarms map[wire.StreamID]*Swarm
-	nat    *nat.Result    // nil: not known yet
-	mapped netip.AddrPort // on the router; invalid: none
+	nat    *nat.Result     // nil: not known yet
+	mapper *portmap.Mapper // nil: none runs
+	mapped netip.AddrPort  // on the router; invalid: none
 }
 
 // Listen binds a UDP address and starts a host on it. An empty address means
@@ -90,13 +94,18 @@ func NewHost(cfg HostConfig) (*Host, error) {
 	if h.cfg.DialTunnel == nil {
 		h.cfg.DialTunnel = dialTunnel
 	}
+	interval, idle := keepAlive, idleTimeout
+	if cfg.Profile == rudp.Server {
+		// Those behind NATs ask by themselves, as often as they need to.
+		interval, idle = maxKeepAlive, maxKeepAlive+idleTimeout-keepAlive
+	}
 	// STUN answers may arrive before Listen has returned.
 	ready := make(chan struct{})
 	endpoint, err := rudp.Listen(cfg.Conn, rudp.Config{
 		Identity:    cfg.Identity,
 		Logger:      h.log,
-		KeepAlive:   keepAlive,
-		IdleTimeout: idleTimeout,
+		KeepAlive:   interval,
+		IdleTimeout: idle,
 		Profile:     cfg.Profile,
 		OnPacket: func(b []byte, from netip.AddrPort) {
 			<-ready
@@ -114,6 +123,7 @@ func NewHost(cfg HostConfig) (*Host, error) {
 	close(ready)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.wg.Go(h.accept)
+	h.wg.Go(h.watchClock)
 	return h, nil
 }
 

@@ -29,9 +29,9 @@ const (
 	udpRetry   = 30 * time.Second
 	// tunnelLinger is how long a tunnel that was left is kept, for what is still on its way.
 	tunnelLinger = 3 * time.Second
-	// silentPath is after what silence of an edge UDP may be blocked: the session has asked for a sign of life three
-	// times by then, and the swarm gives up its edge a second later.
-	silentPath = 1500 * time.Millisecond
+	// silentPath is for how long an edge may leave questions for a sign of life unanswered before UDP may be blocked: there
+	// were three by then, and the swarm gives up its edge a second later.
+	silentPath = time.Second
 	// pathInterval is how often that is looked for.
 	pathInterval = 250 * time.Millisecond
 	// maxEdgeURLs bounds the edges whose HTTP address is known; a viewer has two or three.
@@ -96,6 +96,13 @@ const (
 	// about 50 bytes a second; a short loss of the radio is survived.
 	keepAlive   = time.Second
 	idleTimeout = 5 * time.Second
+	// maxKeepAlive is how rarely sessions are kept alive where NATs allow it: below
+	// the 30 s after which many forget, and often enough to free what is dead.
+	maxKeepAlive = 25 * time.Second
+	// clockInterval is how often the clock is looked at; a gap of sleepGap more
+	// means that the host has slept, or that the process was stopped.
+	clockInterval = time.Second
+	sleepGap      = 2 * time.Second
 	// maxSessions bounds the sessions of one swarm that are not asked for.
 	maxSessions = 4096
 

@@ -16,12 +16,16 @@ func (h *Host) MapPort(ctx context.Context, changed func()) {
 	if ip := local.Addr(); !ip.IsUnspecified() && !ip.IsPrivate() {
 		return
 	}
-	portmap.New(portmap.Config{Port: local.Port(), Logger: h.log, Changed: func(public netip.AddrPort) {
+	mapper := portmap.New(portmap.Config{Port: local.Port(), Logger: h.log, Changed: func(public netip.AddrPort) {
 		h.mu.Lock()
 		h.mapped = public
 		h.mu.Unlock()
 		changed()
-	}}).Run(ctx)
+	}})
+	h.mu.Lock()
+	h.mapper = mapper
+	h.mu.Unlock()
+	mapper.Run(ctx)
 }
 
 // Mapped is the address that a router forwards to the host's socket; invalid: there is none.

@@ -50,6 +50,7 @@ type Client struct {
 	transport *http.Transport
 	outbox    *outbox
 	events    chan Event
+	check     chan struct{} // capacity 1: is the tracker still there?
 }
 
 // NewClient checks the configuration. Nothing is sent before Run.
@@ -84,6 +85,7 @@ func NewClient(cfg Config) (*Client, error) {
 		transport: transport,
 		outbox:    newOutbox(),
 		events:    make(chan Event, eventsSize),
+		check:     make(chan struct{}, 1),
 	}, nil
 }
 
@@ -154,6 +156,7 @@ func (c *Client) Run(ctx context.Context) error {
 		}
 		select {
 		case <-time.After(pauses.pause()):
+		case <-c.check:
 		case <-ctx.Done():
 			return nil
 		}
@@ -165,6 +168,15 @@ func (c *Client) emit(ctx context.Context, ev Event) {
 	select {
 	case c.events <- ev:
 	case <-ctx.Done():
+	}
+}
+
+// Check asks the tracker for a sign of life at once, and connects anew where none comes soon: for a host that has slept,
+// or is in another network than before.
+func (c *Client) Check() {
+	select {
+	case c.check <- struct{}{}:
+	default:
 	}
 }
 

@@ -36,7 +36,7 @@ func (c *Client) connect(ctx context.Context, up func()) error {
 	g, run := errgroup.WithContext(run)
 	g.Go(func() error { return c.readLoop(run, ctx, ws) })
 	g.Go(func() error { return c.writeLoop(run, ctx, ws) })
-	g.Go(func() error { return keepalive(run, ws) })
+	g.Go(func() error { return c.keepalive(run, ws) })
 	return g.Wait()
 }
 
@@ -194,16 +194,19 @@ func sayBye(ctx context.Context, ws *websocket.Conn) error {
 }
 
 // keepalive finds a tracker that is gone without a word.
-func keepalive(ctx context.Context, ws *websocket.Conn) error {
+func (c *Client) keepalive(ctx context.Context, ws *websocket.Conn) error {
 	tick := time.NewTicker(KeepaliveInterval)
 	defer tick.Stop()
 	for {
+		limit := KeepaliveTimeout
 		select {
 		case <-tick.C:
+		case <-c.check:
+			limit = checkTimeout
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		ping, cancel := context.WithTimeout(ctx, KeepaliveTimeout)
+		ping, cancel := context.WithTimeout(ctx, limit)
 		err := ws.Ping(ping)
 		cancel()
 		if err != nil {

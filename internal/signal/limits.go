@@ -75,6 +75,9 @@ const (
 	// the client begins anew: nothing is lost for good.
 	eventsSize = 256
 
+	// checkTimeout is how long an answer may take where there is reason to doubt.
+	checkTimeout = 2 * time.Second
+
 	// farewellTimeout is how long Bye may take when the client stops.
 	farewellTimeout = time.Second
 

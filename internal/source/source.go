@@ -101,7 +101,7 @@ func New(cfg Config) (src *Source, err error) {
 		}
 	}
 	if s.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&s.keys), Network: cfg.Network, Logger: s.log,
+		Identity: identity, Admit: peer.AdmitTickets(&s.keys), Network: cfg.Network, Awake: s.client.Check, Logger: s.log,
 	}); err != nil {
 		s.Close()
 		return nil, err

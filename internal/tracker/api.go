@@ -65,7 +65,7 @@ func (t *Tracker) handleStream(w http.ResponseWriter, r *http.Request) {
 // sites read the answer: there is nothing in it that a stranger may not see.
 func (t *Tracker) limited(next http.HandlerFunc) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
-		if !t.guard.request(time.Now(), remoteIP(r.RemoteAddr)) {
+		if !t.guard.request(time.Now(), t.proxies.Client(r).Addr()) {
 			t.metrics.turned.Inc()
 			w.Header().Set("Retry-After", "1")
 			http.Error(w, "too many requests", http.StatusTooManyRequests)

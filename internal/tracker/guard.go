@@ -3,7 +3,6 @@
 package tracker
 
 import (
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -92,17 +91,4 @@ func (g *guard) sweep(now time.Time) {
 			delete(g.ips, key)
 		}
 	}
-}
-
-// remoteIP is the address of a request's TCP connection.
-func remoteIP(remote string) netip.Addr {
-	host, _, err := net.SplitHostPort(remote)
-	if err != nil {
-		return netip.Addr{}
-	}
-	ip, err := netip.ParseAddr(host)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return ip.Unmap().WithZone("")
 }

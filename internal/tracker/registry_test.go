@@ -23,6 +23,8 @@ type world struct {
 	now  time.Time
 	last connID
 	told map[connID][]output
+
+	asked map[signal.PeerID]int // connection requests
 }
 
 func newWorld(t *testing.T, s Strategy) *world {
@@ -36,6 +38,8 @@ func newWorld(t *testing.T, s Strategy) *world {
 		r:    newRegistry(strategy, rand.New(rand.NewPCG(1, 2)), func(x signal.Ticket) []byte { return signal.IssueTicket(key, x) }),
 		now:  time.Unix(1_800_000_000, 0),
 		told: make(map[connID][]output),
+
+		asked: make(map[signal.PeerID]int),
 	}
 }
 

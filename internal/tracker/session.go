@@ -41,7 +41,7 @@ type session struct {
 
 // handleConnect serves one long connection, from its upgrade to its end.
 func (t *Tracker) handleConnect(w http.ResponseWriter, r *http.Request) {
-	ip := remoteIP(r.RemoteAddr)
+	ip := t.proxies.Client(r).Addr()
 	if !t.enter() {
 		http.Error(w, "the tracker is stopping", http.StatusServiceUnavailable)
 		return

@@ -18,6 +18,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"p2plive/internal/forwarded"
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/sockets"
@@ -37,6 +38,10 @@ type Config struct {
 	// UDPAlt is a second IP address of the host for the STUN server, so that
 	// the tests tell more. UDP must name the first one then. Default: none.
 	UDPAlt string
+
+	// TrustedProxies are reverse proxies before Listen, which say in X-Forwarded-For
+	// who their clients are. Default: none.
+	TrustedProxies forwarded.Proxies
 
 	// EdgeKey and PublishKey are what edges and sources have to know. Empty:
 	// anyone may register an edge, or publish.
@@ -68,6 +73,7 @@ type Tracker struct {
 	http    net.Listener
 	stun    nat.Sockets // [0][0] is the one that peers are told of; nil: none
 	guard   *guard
+	proxies forwarded.Proxies
 	metrics *metrics
 
 	open       context.Context // ends when no more peers are let in
@@ -109,6 +115,7 @@ func New(cfg Config) (*Tracker, error) {
 		key:       key,
 		door:      door{edgeKey: cfg.EdgeKey, publishKey: cfg.PublishKey},
 		guard:     newGuard(),
+		proxies:   cfg.TrustedProxies,
 		metrics:   newMetrics(),
 		reg:       newRegistry(strategy, rng, func(x signal.Ticket) []byte { return signal.IssueTicket(key, x) }),
 		sessions:  make(map[connID]*session),

@@ -63,6 +63,9 @@ type Viewer struct {
 	start  time.Time
 	stun   chan string // capacity 1: the server to ask about the NAT
 
+	measure   sync.Once
+	measuring sync.WaitGroup
+
 	mu     sync.Mutex
 	swarm  *peer.Swarm // nil until the stream is live
 	name   string
@@ -103,7 +106,7 @@ func New(cfg Config) (*Viewer, error) {
 		}
 	}
 	v.host, err = peer.Listen(cfg.UDP, peer.HostConfig{
-		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Network: cfg.Network, Logger: v.log,
+		Identity: identity, Admit: peer.AdmitTickets(&v.keys), Network: cfg.Network, Awake: v.client.Check, Logger: v.log,
 	})
 	if err != nil {
 		if v.page != nil {
@@ -141,6 +144,7 @@ func (v *Viewer) Serve(ctx context.Context) error {
 		group.Go(func() error { return webui.ServePlayer(ctx, v.page, v.hub, func() any { return v.Status() }) })
 	}
 	err := group.Wait()
+	v.measuring.Wait()
 	if errors.Is(err, context.Canceled) {
 		err = nil
 	}
@@ -198,6 +202,7 @@ func (v *Viewer) discoverNAT(ctx context.Context) {
 		case server := <-v.stun:
 			if _, err := v.host.DiscoverNAT(ctx, server); err == nil {
 				v.client.SendNAT(v.host.Class())
+				v.adaptKeepAlive(ctx, server)
 			} else if ctx.Err() == nil {
 				v.log.Debug("NAT behaviour not known", "err", err)
 			}
@@ -208,6 +213,17 @@ func (v *Viewer) discoverNAT(ctx context.Context) {
 		case <-time.After(natInterval):
 		}
 	}
+}
+
+// adaptKeepAlive measures, once, how often sessions have to be kept alive. Nothing waits for it.
+func (v *Viewer) adaptKeepAlive(ctx context.Context, server string) {
+	v.measure.Do(func() {
+		v.measuring.Go(func() {
+			if err := v.host.AdaptKeepAlive(ctx, server); err != nil && ctx.Err() == nil {
+				v.log.Debug("the lifetime of NAT mappings is not known", "err", err)
+			}
+		})
+	})
 }
 
 // follow does what the tracker says.

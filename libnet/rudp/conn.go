@@ -57,6 +57,8 @@ type Conn struct {
 	replay    replayFilter
 	lastRecv  time.Time // of an authentic datagram
 	lastPing  time.Time
+	asked     time.Time     // the first ping since something authentic has come
+	rechecked time.Time     // by Recheck
 	rhythm    time.Duration // mean time between bursts of the peer
 	dialing   *initiation
 	confirmed bool // the peer has shown that it has our keys
@@ -111,7 +113,7 @@ func newConn(path Path, peer PeerID, now time.Time) *Conn {
 		path:      path,
 		created:   now,
 		lastRecv:  now,
-		rhythm:    e.cfg.KeepAlive,
+		rhythm:    time.Duration(e.keep.interval.Load()),
 		responses: make(chan [responseLen]byte, 2),
 		done:      make(chan struct{}),
 		readable:  make(chan struct{}, 1),
@@ -157,6 +159,9 @@ func (c *Conn) Stats() ConnStats {
 	s := c.stats
 	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
 	s.Silent = time.Since(c.lastRecv)
+	if c.asked.After(c.lastRecv) {
+		s.Unanswered = time.Since(c.asked)
+	}
 	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
 	s.Loss = c.guard.loss.share

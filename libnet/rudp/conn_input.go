@@ -69,14 +69,14 @@ func (c *Conn) prove(now time.Time) bool {
 		c.tellUp(now, false)
 	}
 	c.ping(now) // a first round trip for the window
-	c.wake(now.Add(c.ep.cfg.KeepAlive))
+	c.wake(c.askAt())
 	return true
 }
 
 // beat learns how regularly the peer sends. Datagrams of one burst count as one.
 func (c *Conn) beat(now time.Time) {
 	if gap := now.Sub(c.lastRecv); gap >= burstGap {
-		c.rhythm += (min(gap, c.ep.cfg.KeepAlive) - c.rhythm) / 8
+		c.rhythm += (min(gap, time.Duration(c.ep.keep.interval.Load())) - c.rhythm) / 8
 	}
 }
 
@@ -176,6 +176,9 @@ func (c *Conn) measured(rtt time.Duration, now time.Time) {
 
 // ping asks the peer for a sign of life that measures the round trip.
 func (c *Conn) ping(now time.Time) {
+	if !c.asked.After(c.lastRecv) {
+		c.asked = now
+	}
 	c.lastPing = now
 	appendPing(c.out.reserve(c, pingLen)[:0], framePing, uint64(now.Sub(c.ep.start)))
 }

@@ -61,7 +61,7 @@ func (c *Conn) retryDue(now time.Time) bool {
 
 // tick is the timer's work for an open session.
 func (c *Conn) tick(now time.Time) time.Time {
-	idleAt := c.lastRecv.Add(c.ep.cfg.IdleTimeout)
+	idleAt := c.idleAt()
 	if !now.Before(idleAt) {
 		c.endHere(ErrIdleTimeout, CodeNormal, "idle timeout")
 		return now.Add(closeInterval)
@@ -89,7 +89,7 @@ func (c *Conn) tick(now time.Time) time.Time {
 // blocked tells whether a channel's data has not got through for so long that the path must be at fault, although the
 // peer is heard. It is twice as long as a session may be idle: after a blackout of nearly that, repeats need a moment.
 func (c *Conn) blocked(now time.Time) bool {
-	limit, t := arq.Time(2*c.ep.cfg.IdleTimeout/time.Microsecond), c.ticks(now)
+	limit, t := arq.Time(2*c.ep.keep.idle.Load()/int64(time.Microsecond)), c.ticks(now)
 	for _, ch := range c.active {
 		if ch.core.Silence(t) >= limit {
 			return true
@@ -106,40 +106,6 @@ func (c *Conn) trim() {
 	for _, ch := range c.channels {
 		ch.core.Trim()
 	}
-}
-
-// keepAlive asks the peer for a sign of life if it is time to, and says when to look again.
-func (c *Conn) keepAlive(now time.Time) time.Time {
-	if !c.confirmed {
-		if c.retryDue(now) {
-			c.ping(now)
-		}
-		return c.retryAt
-	}
-	if !now.Before(c.askAt()) {
-		c.ping(now)
-	}
-	return c.askAt()
-}
-
-// askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
-// that a path which loses much is not taken for a dead one. All sessions of an endpoint ask in step, up to one step early:
-// waking up costs a host with many idle sessions more than what it then does. Who dialled waits a step longer, so that a
-// host asks all its guests in one go rather than be woken by each. Where the peer sends regularly, as with a live stream, a
-// short silence is enough: a NAT on the way may have forgotten the session, and only what goes out opens it again.
-func (c *Conn) askAt() time.Time {
-	step := max(c.ep.cfg.KeepAlive/keepAliveRepeats, 1)
-	at := c.lastRecv.Add(c.ep.cfg.KeepAlive)
-	silence := max(silentBeats*c.rhythm, minSilence)
-	switch {
-	case c.lastPing.After(c.lastRecv):
-		at = c.lastPing.Add(max(step, 2*duration(c.rtt.Smoothed())))
-	case silence < c.ep.cfg.KeepAlive:
-		return c.lastRecv.Add(silence)
-	case c.dialed:
-		at = at.Add(step)
-	}
-	return at.Add(-(at.Sub(c.ep.start) % step))
 }
 
 func earlier(a, b time.Time) time.Time {

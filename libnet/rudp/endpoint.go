@@ -31,6 +31,7 @@ type Endpoint struct {
 	timers   timerQueue
 	pacing   *pacing
 	gate     gate
+	keep     keepalive
 	accept   chan *Conn
 	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}
@@ -72,6 +73,8 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		halfOpen:    list.New(),
 		further:     make(map[*Socket]bool),
 	}
+	e.keep.interval.Store(int64(cfg.KeepAlive))
+	e.keep.idle.Store(int64(cfg.IdleTimeout))
 	if e.main, err = e.newSocket(pc, cfg.OnPacket); err != nil {
 		return nil, err
 	}

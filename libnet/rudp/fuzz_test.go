@@ -40,6 +40,8 @@ func still(t testing.TB, id Identity, now time.Time) (*Endpoint, *Conn) {
 	if e.main, err = e.newSocket(sink{}, nil); err != nil {
 		t.Fatal(err)
 	}
+	e.keep.interval.Store(int64(cfg.KeepAlive))
+	e.keep.idle.Store(int64(cfg.IdleTimeout))
 	c := newConn(Path{e.main, netip.MustParseAddrPort("192.0.2.2:7100")}, PeerID{1}, now)
 	if err := e.admit(c); err != nil {
 		t.Fatal(err)

@@ -43,6 +43,10 @@ const (
 	burstGap    = 5 * time.Millisecond
 	// keepAliveRepeats times in that interval an unanswered question is asked again.
 	keepAliveRepeats = 4
+	// askAgain is that wait at most, where keepalives are rare.
+	askAgain = 500 * time.Millisecond
+	// recheckTimeout is what a peer may take to answer after the host has slept: four questions.
+	recheckTimeout = 2 * time.Second
 	// defaultHandshakeTimeout: five or more initiations; a user waits no longer before the next address.
 	defaultHandshakeTimeout = 5 * time.Second
 	// handshakeRetry is the first wait for a response; it doubles up to handshakeRetryMax. 200 ms is

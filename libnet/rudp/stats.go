@@ -68,6 +68,8 @@ type ConnStats struct {
 	RTT    time.Duration // smoothed; zero before the first measurement
 	MinRTT time.Duration // least of the last 10 to 20 s
 	Silent time.Duration // since the newest authentic datagram
+	// Unanswered is for how long the peer has been asked for a sign of life without an answer; zero: it is not.
+	Unanswered time.Duration
 
 	BytesIn, BytesOut         uint64 // of messages: read by the application, taken by Send
 	MessagesIn, MessagesOut   uint64

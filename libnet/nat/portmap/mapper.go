@@ -56,6 +56,7 @@ type protocol interface {
 type Mapper struct {
 	cfg Config
 	log *slog.Logger
+	now chan struct{} // capacity 1: not to be waited for
 
 	mu     sync.Mutex
 	public netip.AddrPort
@@ -67,7 +68,7 @@ func New(cfg Config) *Mapper {
 	if cfg.protocols == nil {
 		cfg.protocols = protocols
 	}
-	m := &Mapper{cfg: cfg, log: cfg.Logger}
+	m := &Mapper{cfg: cfg, log: cfg.Logger, now: make(chan struct{}, 1)}
 	if m.log == nil {
 		m.log = slog.Default()
 	}
@@ -107,16 +108,25 @@ func (m *Mapper) Run(ctx context.Context) {
 		} else {
 			wait = min(2*wait, maxRetry)
 		}
-		sleep(ctx, next)
+		m.sleep(ctx, next)
 	}
 	m.remove(p)
 }
 
-func sleep(ctx context.Context, d time.Duration) {
+// Renew asks the router at once, as after sleep, in which a mapping may have ended.
+func (m *Mapper) Renew() {
+	select {
+	case m.now <- struct{}{}:
+	default:
+	}
+}
+
+func (m *Mapper) sleep(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
+	case <-m.now:
 	case <-ctx.Done():
 	}
 }

@@ -125,6 +125,26 @@ func TestNoMapping(t *testing.T) {
 	}
 }
 
+// After sleep a mapping is renewed without a wait.
+func TestRenew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := &script{answers: []answer{{mapping: mapping{public, time.Hour}}}}
+		m := New(Config{Port: 7100, Logger: slog.New(slog.DiscardHandler)})
+		m.cfg.protocols = func() []protocol { return []protocol{p} }
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan struct{})
+		go func() { defer close(done); m.Run(ctx) }()
+		time.Sleep(time.Minute)
+		m.Renew()
+		synctest.Wait()
+		if len(p.asked) != 2 {
+			t.Errorf("asked %d times", len(p.asked))
+		}
+		cancel()
+		<-done
+	})
+}
+
 // A router that is not there is asked ever more rarely.
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
