@@ -94,6 +94,10 @@ const (
 	// joinGrace is how long a new viewer waits for viewers that it dials
 	// before it burdens an edge.
 	joinGrace = 100 * time.Millisecond
+	// nameEvery is how often those in temporary places are told of others that
+	// have free ones, and vacantTries how many neighbours are looked at for it.
+	nameEvery   = time.Second
+	vacantTries = 64
 	// assignEvery is how often an edge looks over its places.
 	assignEvery = 100 * time.Millisecond
 	// rebalanceEvery limits how often an edge moves a place to a less burdened viewer.
