@@ -242,7 +242,7 @@ const (
 	dialsAtOnce = 3
 	// dialTimeout gives up a dial of which nothing was heard.
 	dialTimeout = 10 * time.Second
-	// dialBackoff doubles with each failure.
+	// dialBackoff doubles with each failure of a viewer.
 	dialBackoff = 2 * time.Second
 	// redialAfter is when a peer whose session has ended is dialled again: it
 	// may have been restarted.
