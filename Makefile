@@ -31,6 +31,10 @@ bench-rudp: ## libnet/rudp beside quic-go, kcp-go, TLS and HTTP, about ten minut
 soak: ## 1000 sessions of libnet/rudp for 5 minutes: memory, loss, order, content; another time by SOAK=30m
 	go test -count 1 -timeout 0 -run '^TestSoak$$' -v ./libnet/rudp -soak $(or $(SOAK),5m)
 
+.PHONY: property
+property: ## A million events for each property test of the swarm, half a minute; another number by STEPS=10000000
+	go test -count 1 -timeout 0 -run '^TestRandom' -v ./internal/swarm -steps $(or $(STEPS),1000000)
+
 .PHONY: cross
 cross: $(PLATFORMS:%=cross-%) cross-wasm ## Build for other platforms into dist/, and for js/wasm what browsers run
 

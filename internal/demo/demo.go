@@ -146,8 +146,21 @@ func (d *Demo) Serve(ctx context.Context) error {
 	d.mu.Lock()
 	d.since.at, d.since.usage = time.Now(), currentUsage()
 	d.mu.Unlock()
+	// The tracker ends last: nobody is to miss it on the way out.
+	tracking, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	tracked := make(chan error, 1)
+	go func() { tracked <- d.tracker.Serve(tracking) }()
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return d.tracker.Serve(ctx) })
+	group.Go(func() error {
+		select {
+		case err := <-tracked:
+			tracked <- err
+			return errors.Join(errors.New("the tracker has ended"), err)
+		case <-ctx.Done():
+			return nil
+		}
+	})
 	group.Go(func() error { return d.edge.Serve(ctx) })
 	group.Go(func() error { return d.source.Serve(ctx) })
 	for i, v := range d.viewers {
@@ -160,6 +173,8 @@ func (d *Demo) Serve(ctx context.Context) error {
 		})
 	}
 	err := group.Wait()
+	stop()
+	err = errors.Join(err, <-tracked)
 	if errors.Is(err, context.Canceled) {
 		return nil
 	}

@@ -164,6 +164,10 @@ func (m *Machine) others(tr *tree, n *neighbour) []wire.PeerInfo {
 		}
 	}
 	m.rng.Shuffle(len(infos), func(i, j int) { infos[i], infos[j] = infos[j], infos[i] })
+	if m.cfg.Role == wire.RoleEdge && !n.serves() {
+		// Half of them stand right below; the others have a place that is free.
+		return m.vacant(tr, n, infos[:min(len(infos), exchangeSize/2)])
+	}
 	return infos[:min(len(infos), exchangeSize)]
 }
 

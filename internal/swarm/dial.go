@@ -73,7 +73,10 @@ func (b *book) failed(id wire.PeerID, now time.Duration) {
 		return
 	}
 	k.dialing, k.urgent = false, false
-	k.after = now + dialBackoff<<k.tries
+	k.after = now + dialBackoff
+	if k.info.Role == wire.RoleViewer {
+		k.after = now + dialBackoff<<k.tries // there are others, while all wait for an edge
+	}
 	if k.tries++; k.tries >= dialTries {
 		b.forget(id)
 	}

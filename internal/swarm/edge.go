@@ -3,6 +3,8 @@
 package swarm
 
 import (
+	"slices"
+
 	"p2plive/internal/wire"
 )
 
@@ -149,9 +151,28 @@ func (m *Machine) fillPlaces(tr *tree, role wire.Role, capacity int, candidates 
 	switch {
 	case permanent < capacity && !gate:
 		m.offerPlace(tr, bestRoot(tr, candidates))
-	case promoted:
+	case promoted, m.now >= tr.nextNames:
+		tr.nextNames = m.now + nameEvery
 		m.nameParents(tr)
 	}
+}
+
+// vacant adds neighbours with a free place in a tree to a list, and looks at
+// only so many of them: an edge may have thousands.
+func (m *Machine) vacant(tr *tree, n *neighbour, infos []wire.PeerInfo) []wire.PeerInfo {
+	for range min(len(m.neighbours), vacantTries) {
+		o := m.neighbours[m.rng.IntN(len(m.neighbours))]
+		if o == n || o.serves() || o.trees[tr.index].free == 0 || m.suspect(o) {
+			continue
+		}
+		if slices.ContainsFunc(infos, func(i wire.PeerInfo) bool { return i.ID == o.id() }) {
+			continue
+		}
+		if infos = append(infos, o.info); len(infos) >= exchangeSize {
+			break
+		}
+	}
+	return infos
 }
 
 // nameParents tells the children with temporary places whom they may ask.
@@ -275,8 +296,11 @@ func (m *Machine) freeFor(tr *tree, n *neighbour) int {
 			return max(edgeFanout-tr.staying(), 0)
 		}
 		return 0
-	case n.serves(), tr.temporary && m.now-tr.since < settleTime, len(tr.path)+2 > maxDepth:
+	case tr.temporary && (n.serves() || m.now-tr.since < settleTime), len(tr.path)+2 > maxDepth:
 		return 0
+	case n.serves():
+		// An edge names those with free places to those that look for one.
+		return m.free(tr)
 	}
 	free := m.free(tr)
 	if free == 0 && n.synced {

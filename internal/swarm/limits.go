@@ -94,6 +94,10 @@ const (
 	// joinGrace is how long a new viewer waits for viewers that it dials
 	// before it burdens an edge.
 	joinGrace = 100 * time.Millisecond
+	// nameEvery is how often those in temporary places are told of others that
+	// have free ones, and vacantTries how many neighbours are looked at for it.
+	nameEvery   = time.Second
+	vacantTries = 64
 	// assignEvery is how often an edge looks over its places.
 	assignEvery = 100 * time.Millisecond
 	// rebalanceEvery limits how often an edge moves a place to a less burdened viewer.
@@ -238,7 +242,7 @@ const (
 	dialsAtOnce = 3
 	// dialTimeout gives up a dial of which nothing was heard.
 	dialTimeout = 10 * time.Second
-	// dialBackoff doubles with each failure.
+	// dialBackoff doubles with each failure of a viewer.
 	dialBackoff = 2 * time.Second
 	// redialAfter is when a peer whose session has ended is dialled again: it
 	// may have been restarted.

@@ -38,9 +38,10 @@ type tree struct {
 	overSeen time.Duration
 	withheld bool // the parent has one of them
 
-	children []*child
-	offer    *neighbour // an edge's free place is kept for it
-	offerEnd time.Duration
+	children  []*child
+	nextNames time.Duration // when an edge next tells children whom to ask instead
+	offer     *neighbour    // an edge's free place is kept for it
+	offerEnd  time.Duration
 }
 
 // rooted reports whether the peer has a path to the source.

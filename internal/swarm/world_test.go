@@ -343,6 +343,9 @@ func (p *simPeer) handle(ev Event) {
 	if !p.alive || p.mute {
 		return
 	}
+	if down, ok := ev.(PeerDown); ok {
+		delete(p.sent, down.Peer) // a new session may be with a peer that was restarted
+	}
 	cmds := p.m.Handle(p.w.now, ev)
 	if p.w.trace != nil {
 		p.w.trace(p, ev, cmds)

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+import (
+	"testing"
+	"time"
+
+	"p2plive/internal/wire"
+)
+
+// newLeaf is a viewer whose uplink carries nobody.
+func newLeaf(t *testing.T) *bench {
+	b := newBench(t, Config{Uplink: 100_000})
+	b.do(CatalogSet{Epoch: testEpoch, Tracks: []TrackInfo{
+		{ID: 1, Kind: wire.Video, Substreams: 2, Timescale: 1000, Bitrate: 3_000_000},
+	}})
+	return b
+}
+
+func TestLeafIsMute(t *testing.T) {
+	b := newLeaf(t)
+	b.up(edgeA, wire.RoleEdge)
+	b.up(peerB, wire.RoleViewer)
+	for seq := range wire.Seq(60) {
+		b.piece(edgeA, seq, wire.Push)
+		b.pass(30 * time.Millisecond)
+	}
+	out := b.take()
+	if n := len(sent[*wire.Have](out)); n > 0 {
+		t.Errorf("%d have-maps were sent: nobody asks a leaf", n)
+	}
+	beats := sent[*wire.Heartbeat](out)
+	if len(beats) == 0 {
+		t.Error("nobody hears that it is alive")
+	}
+	for _, beat := range beats {
+		if beat.msg.Slots != 0 {
+			t.Errorf("%d slots are claimed", beat.msg.Slots)
+		}
+	}
+	// It is a leaf no more as soon as its uplink carries a child.
+	b.do(Capacity{Uplink: 10_000_000})
+	b.pass(time.Second)
+	if len(sent[*wire.Have](b.take())) == 0 {
+		t.Error("no have-map was sent with an uplink of 10 Mbit/s")
+	}
+}
+
+// On a full line what is missing is late, and asking more often makes it later.
+func TestAsksAreBoundedByTheUplink(t *testing.T) {
+	asked := func(uplink int64) (n int) {
+		b := newLeaf(t)
+		b.do(Capacity{Uplink: uplink})
+		b.up(edgeA, wire.RoleEdge)
+		b.up(peerB, wire.RoleViewer)
+		b.have(edgeA, 0, 0, true)
+		b.pass(time.Second)
+		b.acceptAll()
+		for seq := range wire.Seq(10) {
+			b.piece(edgeA, seq, wire.Push)
+			b.pass(30 * time.Millisecond)
+		}
+		b.take()
+		// A hundred are overtaken, a neighbour has them, and none comes.
+		b.have(peerB, 110, 0, true)
+		b.piece(edgeA, 110, wire.Push)
+		b.piece(edgeA, 111, wire.Push)
+		b.pass(900 * time.Millisecond)
+		for _, r := range sent[*wire.Request](b.take()) {
+			n += len(r.msg.IDs)
+		}
+		return n
+	}
+	weak, strong := asked(30_000), asked(100_000_000)
+	if most := 2 * minAsks; weak == 0 || weak > most {
+		t.Errorf("%d pieces were asked for within a second with an uplink of 30 kbit/s, want at most %d", weak, most)
+	}
+	if strong <= weak {
+		t.Errorf("%d pieces were asked for with an uplink of 100 Mbit/s", strong)
+	}
+}
