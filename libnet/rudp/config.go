@@ -33,8 +33,8 @@ type Config struct {
 	// IdleTimeout closes a session from which nothing authentic came for that long. Default 10 s.
 	IdleTimeout time.Duration
 	// KeepAlive is how long a session may hear nothing before it asks the peer for a sign of life; must be
-	// less than IdleTimeout. Sessions ask in step, up to a quarter of it early, and after a quarter more on the side
-	// that dialled, since usually the other one is first. Default 2 s.
+	// less than IdleTimeout. Sessions ask in step, up to a quarter of it early, and a quarter earlier still on the
+	// side that was dialled, so that usually that one is first. Default 2 s.
 	KeepAlive time.Duration
 	// HandshakeTimeout bounds Dial, beside its context. Default 5 s.
 	HandshakeTimeout time.Duration

@@ -96,8 +96,8 @@ func (c *Conn) keepAlive(now time.Time) time.Time {
 
 // askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
 // that a path which loses much is not taken for a dead one. All sessions of an endpoint ask in step, up to one step early:
-// waking up costs a host with many idle sessions more than what it then does. Who dialled waits a step longer, so that a
-// host asks all its guests in one go rather than be woken by each. Where the peer sends regularly, as with a live stream, a
+// waking up costs a host with many idle sessions more than what it then does. Who was dialled asks a step earlier, so that
+// a host asks all its guests in one go rather than be woken by each. Nobody asks late: a NAT may count on it. Where the peer sends regularly, as with a live stream, a
 // short silence is enough: a NAT on the way may have forgotten the session, and only what goes out opens it again.
 func (c *Conn) askAt() time.Time {
 	interval := time.Duration(c.ep.keep.interval.Load())
@@ -109,8 +109,8 @@ func (c *Conn) askAt() time.Time {
 		at = c.lastPing.Add(max(step, 2*duration(c.rtt.Smoothed())))
 	case silence < interval:
 		return c.lastRecv.Add(silence)
-	case c.dialed:
-		at = at.Add(step)
+	case !c.dialed:
+		at = at.Add(-step)
 	}
 	return at.Add(-(at.Sub(c.ep.start) % step))
 }
