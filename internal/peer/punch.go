@@ -182,6 +182,9 @@ func (p *punching) begin(cfg attemptConfig, first nat.PunchEvent) (*punchAttempt
 func (p *punching) search(a *punchAttempt) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if a.birthday {
+		return true
+	}
 	if p.birthdays >= maxBirthdays {
 		return false
 	}
