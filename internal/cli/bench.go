@@ -18,13 +18,16 @@ import (
 type benchCmd struct {
 	Swarm benchSwarmCmd `cmd:"" help:"Run a swarm of real viewers in this process, in real or virtual time."`
 	Sim   benchSimCmd   `cmd:"" help:"Simulate a swarm of thousands of viewers."`
+	Nat   benchNatCmd   `cmd:"" help:"Simulate hole punching between all kinds of NATs."`
+	Rudp  benchRudpCmd  `cmd:"" help:"Measure the sessions beside TLS on this machine."`
 }
 
 func (benchCmd) Help() string {
 	return `Examples:
 
     p2plive bench swarm
-    p2plive bench sim churn --peers 1000`
+    p2plive bench sim churn --peers 1000
+    p2plive bench rudp`
 }
 
 type benchSimCmd struct {

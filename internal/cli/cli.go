@@ -73,10 +73,7 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		kong.Description(description),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true, WrapUpperBound: 100}),
 		kong.Writers(stdout, stderr),
-		kong.Vars{
-			"scenarios": strings.Join(sim.Names(), ", "),
-			"simnets":   strings.Join(vnet.Names(), " or "),
-		},
+		helpVars(),
 		kong.Exit(func(int) { helped = true }), // after --help; parsing goes on
 	)
 	if err != nil {
@@ -101,4 +98,12 @@ func Run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		return nil // told to stop, and stopped
 	}
 	return err
+}
+
+// helpVars are the names in help texts that other packages know.
+func helpVars() kong.Vars {
+	return kong.Vars{
+		"scenarios": strings.Join(sim.Names(), ", "),
+		"simnets":   strings.Join(vnet.Names(), " or "),
+	}
 }

@@ -17,7 +17,7 @@ import (
 // testModel returns the grammar of the program.
 func testModel(t testing.TB) *kong.Node {
 	t.Helper()
-	parser, err := kong.New(&commandLine{}, kong.Vars{"scenarios": "static", "simnets": "lan"})
+	parser, err := kong.New(&commandLine{}, helpVars())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,4 +15,10 @@ const (
 
 	// maxKeySize bounds a key file. A key is a line; more is a wrong file.
 	maxKeySize = 4 << 10
+
+	// maxSeeds bounds the runs of each pair in bench nat: some ten minutes.
+	maxSeeds = 10_000
+
+	// maxRounds bounds the measurements of bench rudp: over an hour.
+	maxRounds = 1000
 )

@@ -21,14 +21,16 @@ import (
 )
 
 type watchCmd struct {
-	Link        streamLink    `arg:"" help:"Link of the stream, like http://tracker.example:7000/s/my-radio."`
-	HTTP        listenAddr    `name:"http" help:"HTTP address of the player page, /live.ts and /live.m3u8." default:"127.0.0.1:8080"`
-	UDP         listenAddr    `name:"udp" help:"UDP address for the sessions with others; port 0 is any." default:":0"`
-	Out         string        `help:"Also write the stream to a file: fragmented MP4 if its name ends in .mp4, MPEG-TS if it ends in .ts; - is MPEG-TS to standard output." placeholder:"FILE"`
-	Player      string        `help:"Start this player: mpv, vlc or ffplay." placeholder:"NAME"`
-	UploadLimit bitRate       `help:"Most that is sent to others, in bits per second, like 500k or 5M; 0 is no limit." default:"0" placeholder:"RATE"`
-	Duration    time.Duration `help:"End after this time, like 20s or 1h; with --out, after this much was recorded; 0 runs until stopped." default:"0"`
-	JSON        bool          `name:"json" help:"Print one JSON object a second to standard output; the last has \"final\":true."`
+	Link          streamLink    `arg:"" help:"Link of the stream, like http://tracker.example:7000/s/my-radio."`
+	HTTP          listenAddr    `name:"http" help:"HTTP address of the player page, /live.ts and /live.m3u8." default:"127.0.0.1:8080"`
+	UDP           listenAddr    `name:"udp" help:"UDP address for the sessions with others; port 0 is any." default:":0"`
+	Out           string        `help:"Also write the stream to a file: fragmented MP4 if its name ends in .mp4, MPEG-TS if it ends in .ts; - is MPEG-TS to standard output." placeholder:"FILE"`
+	Player        string        `help:"Start this player: mpv, vlc or ffplay." placeholder:"NAME"`
+	UploadLimit   bitRate       `help:"Most that is sent to others, in bits per second, like 500k or 5M; 0 is no limit." default:"0" placeholder:"RATE"`
+	EdgeOnly      bool          `help:"Take the stream from edges only: no other viewer learns this one's address, and nothing is given on to them."`
+	NoPortMapping bool          `name:"no-port-mapping" help:"Do not ask the router to forward a port to this viewer (PCP, NAT-PMP, UPnP)."`
+	Duration      time.Duration `help:"End after this time, like 20s or 1h; with --out, after this much was recorded; 0 runs until stopped." default:"0"`
+	JSON          bool          `name:"json" help:"Print one JSON object a second to standard output; the last has \"final\":true."`
 }
 
 func (watchCmd) Help() string {
@@ -71,11 +73,13 @@ var errDone = errors.New("done")
 // the player is closed.
 func (c *watchCmd) Run(ctx context.Context, w *world) error {
 	v, err := viewer.New(viewer.Config{
-		Link:        string(c.Link),
-		HTTP:        string(c.HTTP),
-		UDP:         string(c.UDP),
-		UploadLimit: int64(c.UploadLimit),
-		Logger:      w.log,
+		Link:          string(c.Link),
+		HTTP:          string(c.HTTP),
+		UDP:           string(c.UDP),
+		UploadLimit:   int64(c.UploadLimit),
+		EdgeOnly:      c.EdgeOnly,
+		NoPortMapping: c.NoPortMapping,
+		Logger:        w.log,
 	})
 	if err != nil {
 		return err

@@ -21,6 +21,7 @@ import (
 	"p2plive/internal/sockets"
 	"p2plive/internal/wire"
 	"p2plive/libnet/rudp"
+	"p2plive/libnet/tunnel"
 )
 
 // Config of an edge.
@@ -45,7 +46,9 @@ type Edge struct {
 	host   *peer.Host
 	client *signal.Client
 	http   net.Listener
-	keys   signal.Keyring
+	// tunnels takes the peers whose networks block UDP.
+	tunnels *tunnel.Server
+	keys    signal.Keyring
 	// changed wakes the reporter: a stream has come or gone.
 	changed chan struct{}
 
@@ -86,6 +89,7 @@ func New(cfg Config) (*Edge, error) {
 		e.http.Close()
 		return nil, fmt.Errorf("udp: %w", err)
 	}
+	e.tunnels = tunnel.NewServer(tunnel.ServerConfig{Accept: e.addTunnel})
 	return e, nil
 }
 
@@ -119,7 +123,15 @@ func (e *Edge) Close() {
 		e.drop(st, "the edge is stopping")
 	}
 	e.host.Close("the edge is stopping")
+	e.tunnels.Close()
 	e.http.Close()
+}
+
+// addTunnel lets sessions come through a tunnel as they come over UDP.
+func (e *Edge) addTunnel(t *tunnel.Conn) {
+	if err := e.host.AddTunnel(t); err != nil {
+		e.log.Debug("tunnel not taken", "from", t.RemoteAddr(), "err", err)
+	}
 }
 
 // announce says where this edge is, at each connection to the tracker.
@@ -171,14 +183,14 @@ func (e *Edge) follow() {
 			if st, err := e.carry(m.Stream); err != nil {
 				e.log.Warn("stream not carried", "name", m.Name, "err", err)
 			} else {
-				_ = st.swarm.Introduce(peer.Infos(m.Peers))
+				_ = st.swarm.Introduce(e.host.Infos(m.Peers))
 			}
 		case signal.Peers:
 			e.mu.Lock()
 			st := e.streams[m.Stream]
 			e.mu.Unlock()
 			if st != nil {
-				_ = st.swarm.Introduce(peer.Infos(m.Peers))
+				_ = st.swarm.Introduce(e.host.Infos(m.Peers))
 			}
 		}
 	}

@@ -19,6 +19,7 @@ import (
 	"p2plive/internal/swarm"
 	"p2plive/internal/webui"
 	"p2plive/internal/wire"
+	"p2plive/libnet/tunnel"
 )
 
 const (
@@ -202,6 +203,7 @@ func (e *Edge) survey(elapsed time.Duration) {
 func (e *Edge) serveHTTP(ctx context.Context) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
+	mux.Handle("GET "+tunnel.Path, e.tunnels)
 	mux.HandleFunc("/s/{id}/", func(w http.ResponseWriter, r *http.Request) {
 		id, err := wire.ParseStreamID(r.PathValue("id"))
 		e.mu.Lock()

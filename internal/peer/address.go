@@ -14,25 +14,30 @@ import (
 
 const (
 	// stunTimeout is what asking for the public address may delay an announce.
-	stunTimeout = 1500 * time.Millisecond
+	// Where UDP is blocked, it is part of the time to the first picture.
+	stunTimeout = time.Second
 	// maxLocal bounds the local addresses that are announced.
 	maxLocal = 4
 )
 
-// Addresses returns where other peers may reach the host, best first: the
+// Addresses returns where other peers may reach the host, best first: the one
+// that a router forwards, the
 // address that the tracker's STUN port sees, the one that its HTTP port sees
 // (as an unspecified address), and those of the local interfaces.
 func (h *Host) Addresses(ctx context.Context, hello signal.Hello) []netip.AddrPort {
 	local := h.LocalAddr()
-	if !local.Addr().IsUnspecified() {
-		return []netip.AddrPort{local}
-	}
 	var addrs []netip.AddrPort
 	add := func(a netip.AddrPort) {
 		if a.IsValid() && !slices.Contains(addrs, a) {
 			addrs = append(addrs, a)
 		}
 	}
+	add(h.Mapped())
+	if !local.Addr().IsUnspecified() {
+		add(local)
+		return addrs
+	}
+	mapped := len(addrs)
 	if server, err := Resolve(ctx, hello.TrackerUDP); err == nil {
 		ctx, cancel := context.WithTimeout(ctx, stunTimeout)
 		defer cancel()
@@ -40,9 +45,10 @@ func (h *Host) Addresses(ctx context.Context, hello signal.Hello) []netip.AddrPo
 		if err != nil {
 			h.log.Debug("public address not known", "server", server, "err", err)
 		}
+		h.tunnels.heardUDP(err == nil)
 		add(reflexive)
 	}
-	if len(addrs) == 0 {
+	if len(addrs) == mapped {
 		add(netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port()))
 	}
 	for _, ip := range interfaceAddrs() {

@@ -28,14 +28,3 @@ func AdmitTickets(keys *signal.Keyring) func(wire.PeerID, *wire.Hello) (wire.Rol
 		return t.Role, nil
 	}
 }
-
-// Infos converts the tracker's introductions to what a swarm dials.
-func Infos(peers []signal.PeerInfo) []wire.PeerInfo {
-	infos := make([]wire.PeerInfo, 0, len(peers))
-	for _, p := range peers {
-		infos = append(infos, wire.PeerInfo{
-			ID: p.ID, Role: p.Role, Addrs: p.Addrs[:min(len(p.Addrs), wire.MaxAddrs)],
-		})
-	}
-	return infos
-}

@@ -241,6 +241,15 @@ func (s *Swarm) dial(info wire.PeerInfo) {
 	})
 }
 
+// watchPaths looks after the sessions with edges.
+func (s *Swarm) watchPaths() {
+	for _, ss := range s.sessions {
+		if ss.dialed && ss.role == wire.RoleEdge {
+			s.host.watchPath(ss)
+		}
+	}
+}
+
 func (s *Swarm) measureLinks() {
 	for id, ss := range s.sessions {
 		s.handle(swarm.Link{Peer: id, RTT: ss.conn.Stats().RTT})

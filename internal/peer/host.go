@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/netip"
 	"sync"
-	"time"
 
 	"p2plive/internal/sockets"
 	"p2plive/internal/wire"
@@ -22,6 +21,7 @@ import (
 var (
 	ErrJoined     = errors.New("already in this stream's swarm")
 	ErrNotInSwarm = errors.New("not in this stream's swarm")
+	ErrEdgeOnly   = errors.New("this peer takes the stream from edges only")
 )
 
 // HostConfig is what a host needs.
@@ -41,6 +41,8 @@ type HostConfig struct {
 	// OpenSocket opens a further socket of the same machine on any port, for
 	// tests of NAT behaviour; default: one of Network at the address of Conn.
 	OpenSocket func() (net.PacketConn, error)
+	// DialTunnel opens a tunnel to an edge where UDP is blocked; default: over a WebSocket.
+	DialTunnel DialTunnel
 	Logger     *slog.Logger // default slog.Default()
 }
 
@@ -50,6 +52,8 @@ type Host struct {
 	log      *slog.Logger
 	endpoint *rudp.Endpoint
 	stun     *nat.Client
+	tunnels  *tunnels
+	punching *punching
 	ctx      context.Context
 	cancel   context.CancelFunc
 	wg       sync.WaitGroup
@@ -57,7 +61,8 @@ type Host struct {
 
 	mu     sync.Mutex
 	swarms map[wire.StreamID]*Swarm
-	nat    *nat.Result // nil: not known yet
+	nat    *nat.Result    // nil: not known yet
+	mapped netip.AddrPort // on the router; invalid: none
 }
 
 // Listen binds a UDP address and starts a host on it. An empty address means
@@ -77,9 +82,13 @@ func NewHost(cfg HostConfig) (*Host, error) {
 		log:      cfg.Logger,
 		greeting: make(chan struct{}, maxGreeting),
 		swarms:   make(map[wire.StreamID]*Swarm),
+		tunnels:  newTunnels(),
 	}
 	if h.log == nil {
 		h.log = slog.Default()
+	}
+	if h.cfg.DialTunnel == nil {
+		h.cfg.DialTunnel = dialTunnel
 	}
 	// STUN answers may arrive before Listen has returned.
 	ready := make(chan struct{})
@@ -91,7 +100,9 @@ func NewHost(cfg HostConfig) (*Host, error) {
 		Profile:     cfg.Profile,
 		OnPacket: func(b []byte, from netip.AddrPort) {
 			<-ready
-			h.stun.HandlePacket(b, from)
+			if !h.punching.handlePacket(b, from, 0) {
+				h.stun.HandlePacket(b, from)
+			}
 		},
 	})
 	if err != nil {
@@ -99,6 +110,7 @@ func NewHost(cfg HostConfig) (*Host, error) {
 	}
 	h.endpoint = endpoint
 	h.stun = nat.NewClient(endpoint)
+	h.punching = newPunching(h)
 	close(ready)
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	h.wg.Go(h.accept)
@@ -193,18 +205,23 @@ func (h *Host) greet(conn *rudp.Conn) error {
 	if s == nil {
 		return ErrNotInSwarm
 	}
+	if s.cfg.EdgeOnly {
+		return ErrEdgeOnly
+	}
 	if err := sendHello(conn, s.hello()); err != nil {
 		return err
 	}
-	return s.attach(accepted(s, conn, role))
+	h.punching.watch(conn)
+	return s.attach(accepted(s, conn, hello, role))
 }
 
 // dial opens a session to a peer for a swarm and exchanges Hellos.
 func (h *Host) dial(ctx context.Context, s *Swarm, info wire.PeerInfo) (*session, error) {
-	conn, err := h.race(ctx, info)
+	conn, err := h.reach(ctx, info)
 	if err != nil {
 		return nil, fmt.Errorf("dial %s: %w", info.ID.Short(), err)
 	}
+	h.punching.watch(conn)
 	hello, err := func() (*wire.Hello, error) {
 		if err := sendHello(conn, s.hello()); err != nil {
 			return nil, err
@@ -219,53 +236,6 @@ func (h *Host) dial(ctx context.Context, s *Swarm, info wire.PeerInfo) (*session
 		return nil, fmt.Errorf("greet %s: %w", info.ID.Short(), err)
 	}
 	return dialed(s, conn, info), nil
-}
-
-// race dials all addresses of a peer, a little apart, and keeps the session
-// that is up first.
-func (h *Host) race(ctx context.Context, info wire.PeerInfo) (*rudp.Conn, error) {
-	if len(info.Addrs) == 0 {
-		return nil, errors.New("no address")
-	}
-	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
-	defer cancel()
-	type result struct {
-		conn *rudp.Conn
-		err  error
-	}
-	results := make(chan result)
-	for i, addr := range info.Addrs {
-		go func() {
-			select {
-			case <-time.After(time.Duration(i) * dialStagger):
-			case <-ctx.Done():
-				results <- result{err: context.Cause(ctx)}
-				return
-			}
-			conn, err := h.endpoint.Dial(ctx, addr, rudp.PeerID(info.ID))
-			results <- result{conn, err}
-		}()
-	}
-	var won *rudp.Conn
-	var failed error
-	for range info.Addrs {
-		r := <-results
-		switch {
-		case r.err != nil:
-			if failed == nil {
-				failed = r.err
-			}
-		case won == nil:
-			won = r.conn
-			cancel() // the others end at once
-		default:
-			r.conn.Close("a session is open already")
-		}
-	}
-	if won == nil {
-		return nil, failed
-	}
-	return won, nil
 }
 
 func sendHello(conn *rudp.Conn, hello *wire.Hello) error {

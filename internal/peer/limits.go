@@ -18,6 +18,24 @@ const (
 	// dialTimeout is what a peer may take to answer at any of its addresses:
 	// several times the handshake's retransmission, below what a viewer waits.
 	dialTimeout = 2 * time.Second
+	// tunnelDelay is how long an edge may take to answer over UDP before a tunnel is opened beside: longer than nearly
+	// all handshakes, short enough that a picture is there within 3 s. Where the tracker's UDP port has not answered
+	// either, there is no wait. tunnelTimeout is what the dial of an edge may then take in all.
+	tunnelDelay   = time.Second
+	tunnelTimeout = 6 * time.Second
+	// firstRetry and udpRetry are when a session that goes through a tunnel looks for UDP: first soon, then every 30 s,
+	// five probes of 76 bytes each time.
+	firstRetry = 10 * time.Second
+	udpRetry   = 30 * time.Second
+	// tunnelLinger is how long a tunnel that was left is kept, for what is still on its way.
+	tunnelLinger = 3 * time.Second
+	// silentPath is after what silence of an edge UDP may be blocked: the session has asked for a sign of life three
+	// times by then, and the swarm gives up its edge a second later.
+	silentPath = 1500 * time.Millisecond
+	// pathInterval is how often that is looked for.
+	pathInterval = 250 * time.Millisecond
+	// maxEdgeURLs bounds the edges whose HTTP address is known; a viewer has two or three.
+	maxEdgeURLs = 64
 	// dialStagger lies between the dials of two addresses of one peer, as in
 	// RFC 8305: the better one wins where both work.
 	dialStagger = 100 * time.Millisecond
@@ -80,4 +98,26 @@ const (
 	idleTimeout = 5 * time.Second
 	// maxSessions bounds the sessions of one swarm that are not asked for.
 	maxSessions = 4096
+
+	// maxAsked bounds the attempts at once that other peers have asked for: as many as may join a popular
+	// viewer in two seconds.
+	maxAsked = 64
+	// maxBirthdays bounds the attempts with hundreds of sockets or probes: their traffic and their ports are
+	// the line's and the router's.
+	maxBirthdays = 1
+	// classTime is how long an attempt waits for the host to learn how it is connected, which decides about the
+	// method: a discovery behind a NAT takes 1.5 s. Meanwhile the edge feeds the viewer.
+	classTime = 2 * time.Second
+	// attemptEvents bounds the datagrams that wait for an attempt's goroutine.
+	attemptEvents = 64
+	// maxPaths is how many paths an attempt can find: one of each word.
+	maxPaths = 8
+	// maxNoted bounds the peers of whom it is known how they were reached.
+	maxNoted = 4096
+	// adoptTime is how long a further socket waits for the session that it was found for.
+	adoptTime = 5 * time.Second
+	// maxReadFailures ends the reading of a further socket that has nothing but errors.
+	maxReadFailures = 100
+	// maxExtraDatagram is above what a probe or a tracker's reply has; a longer one is neither.
+	maxExtraDatagram = 128
 )

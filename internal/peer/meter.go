@@ -117,7 +117,8 @@ type Stats struct {
 type SessionStats struct {
 	Peer     wire.PeerID
 	Addr     netip.AddrPort
-	Path     string // how the peer is reached, in the words of the design
+	Path     string // how the peer is reached: one of PathLAN to PathTunnel
+	Reason   string // one sentence: why the path is not better; empty where it could not be
 	Role     wire.Role
 	RTT      time.Duration
 	BytesIn  uint64 // media payload
@@ -146,23 +147,12 @@ func (s *Swarm) stats() Stats {
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
 	for id, ss := range s.sessions {
+		w := s.host.way(ss)
 		st.Sessions = append(st.Sessions, SessionStats{
-			Peer: id, Addr: ss.conn.RemoteAddr(), Path: path(ss), Role: ss.role,
+			Peer: id, Addr: ss.conn.RemoteAddr(), Path: w.Path, Reason: w.Reason, Role: ss.role,
 			RTT: ss.conn.Stats().RTT, BytesIn: ss.mediaIn, BytesOut: ss.mediaOut,
 		})
 	}
 	slices.SortFunc(st.Sessions, func(a, b SessionStats) int { return slices.Compare(a.Peer[:], b.Peer[:]) })
 	return st
-}
-
-// path says how a peer is reached.
-func path(ss *session) string {
-	addr := ss.conn.RemoteAddr().Addr().Unmap()
-	switch {
-	case ss.role != wire.RoleViewer:
-		return "edge"
-	case addr.IsPrivate(), addr.IsLoopback(), addr.IsLinkLocalUnicast():
-		return "lan"
-	}
-	return "direct"
 }

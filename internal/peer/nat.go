@@ -13,12 +13,14 @@ import (
 
 // DiscoverNAT learns from a STUN server "host:port" how the NATs before the host's
 // socket behave. It takes about 2 s. NATStatus tells the result from then on.
-func (h *Host) DiscoverNAT(ctx context.Context, server string) (nat.Result, error) {
+func (h *Host) DiscoverNAT(ctx context.Context, server string) (r nat.Result, err error) {
+	learned := h.punching.learn()
+	defer func() { learned(r.Class(), err) }()
 	addr, err := Resolve(ctx, server)
 	if err != nil {
 		return nat.Result{}, fmt.Errorf("find STUN server %s: %w", server, err)
 	}
-	r, err := nat.Discover(ctx, nat.DiscoverConfig{
+	r, err = nat.Discover(ctx, nat.DiscoverConfig{
 		Client: h.stun, Server: addr, Local: nat.LocalAddrs(h.LocalAddr()), Open: h.openSocket,
 	})
 	if err != nil {
@@ -46,11 +48,18 @@ func (h *Host) MappingLifetime(ctx context.Context, server string) (nat.Lifetime
 func (h *Host) NATStatus() NATStatus {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.nat == nil {
-		return NATStatus{unknown, unknown, unknown}
+	s := NATStatus{Mapping: unknown, Filtering: unknown, Type: unknown}
+	if h.nat != nil {
+		s = NATStatus{Mapping: string(h.nat.Mapping), Filtering: string(h.nat.Filtering), Type: string(h.nat.Type)}
 	}
-	return NATStatus{Mapping: string(h.nat.Mapping), Filtering: string(h.nat.Filtering), Type: string(h.nat.Type)}
+	if h.mapped.IsValid() {
+		s.Mapped = h.mapped.String()
+	}
+	return s
 }
+
+// Class is how the host is connected, as the newest DiscoverNAT has found.
+func (h *Host) Class() nat.Class { return h.punching.ownClass() }
 
 // openSocket opens a further socket at the address of the host's own.
 func (h *Host) openSocket() (net.PacketConn, error) {

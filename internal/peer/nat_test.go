@@ -53,7 +53,7 @@ func TestDiscoverNAT(t *testing.T) {
 			OpenSocket: func() (net.PacketConn, error) { return home.ListenPacket(0) },
 		})
 		must(err)
-		if got := h.NATStatus(); got != (NATStatus{unknown, unknown, unknown}) {
+		if got := h.NATStatus(); got != (NATStatus{Mapping: unknown, Filtering: unknown, Type: unknown}) {
 			t.Errorf("before: %+v", got)
 		}
 		r, err := h.DiscoverNAT(t.Context(), "198.51.100.1:3478")

@@ -105,13 +105,18 @@ func (w *world) socket() *simnet.Conn {
 	return conn.(*simnet.Conn)
 }
 
-func (w *world) join(role wire.Role) *member {
+func (w *world) join(role wire.Role) *member { return w.joinAs(role, func(*HostConfig) {}) }
+
+// joinAs is join with a host of the test's own making.
+func (w *world) joinAs(role wire.Role, change func(*HostConfig)) *member {
 	w.t.Helper()
 	identity, err := rudp.NewIdentity()
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	host, err := NewHost(HostConfig{Conn: w.socket(), Identity: identity, Logger: slog.New(slog.DiscardHandler)})
+	hostConfig := HostConfig{Conn: w.socket(), Identity: identity, Logger: slog.New(slog.DiscardHandler)}
+	change(&hostConfig)
+	host, err := NewHost(hostConfig)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -18,7 +18,7 @@ type session struct {
 	peer   wire.PeerID
 	role   wire.Role
 	dialed bool             // we opened it
-	addrs  []netip.AddrPort // where others could reach the peer
+	addrs  []netip.AddrPort // where others could reach the peer; none: they shall not
 
 	mediaIn, mediaOut uint64 // bytes of payload
 
@@ -26,11 +26,13 @@ type session struct {
 }
 
 // accepted is a session that the peer opened.
-func accepted(s *Swarm, conn *rudp.Conn, role wire.Role) *session {
-	return &session{
-		swarm: s, conn: conn, peer: wire.PeerID(conn.Peer()), role: role,
-		addrs: []netip.AddrPort{conn.RemoteAddr()},
+func accepted(s *Swarm, conn *rudp.Conn, hello *wire.Hello, role wire.Role) *session {
+	ss := &session{swarm: s, conn: conn, peer: wire.PeerID(conn.Peer()), role: role}
+	// What is not known here can be told to nobody.
+	if !hello.EdgeOnly {
+		ss.addrs = []netip.AddrPort{conn.RemoteAddr()}
 	}
+	return ss
 }
 
 // dialed is a session that we opened.

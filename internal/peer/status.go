@@ -31,7 +31,7 @@ type Status struct {
 	FragmentsMissed   uint64       `json:"fragments_missed"`
 	Stalls            int          `json:"stalls"`
 	StallMS           int64        `json:"stall_ms"`
-	FirstFragmentMS   int64        `json:"first_fragment_ms"`
+	FirstFragmentMS   int64        `json:"first_fragment_ms"` // from the start, or from when the stream was live
 	LatencyMS         Percentiles  `json:"latency_ms"`
 	Peers             []PeerStatus `json:"peers"`
 	Final             bool         `json:"final,omitempty"`
@@ -42,6 +42,7 @@ type NATStatus struct {
 	Mapping   string `json:"mapping"`
 	Filtering string `json:"filtering"`
 	Type      string `json:"type"`
+	Mapped    string `json:"mapped,omitempty"` // the public address that a router forwards on request
 }
 
 // Percentiles of a delay, in milliseconds.
@@ -60,7 +61,8 @@ func PercentilesOf(l *live.Latency) Percentiles {
 type PeerStatus struct {
 	ID       wire.PeerID `json:"id"`
 	Addr     string      `json:"addr"`
-	Path     string      `json:"path"`
+	Path     string      `json:"path"`             // lan, direct, mapped, punched, predicted, edge, edge over WebSocket
+	Reason   string      `json:"reason,omitempty"` // one sentence: why it is not better; empty where it could not be
 	Role     string      `json:"role"`
 	RTTMS    float64     `json:"rtt_ms"`
 	BytesIn  uint64      `json:"bytes_in"`
@@ -86,7 +88,7 @@ func NewStatus(st Stats, name, state string) Status {
 	}
 	s := Status{
 		State: state, Name: name,
-		NAT:            NATStatus{unknown, unknown, unknown},
+		NAT:            NATStatus{Mapping: unknown, Filtering: unknown, Type: unknown},
 		BytesFromPeers: st.BytesFromPeers, BytesFromEdges: st.BytesFromEdges, BytesUploaded: st.BytesUploaded,
 		FragmentsPlayed: st.FragmentsPlayed, FragmentsMissed: st.FragmentsMissed,
 		Stalls: st.Stalls, StallMS: st.Stalled.Milliseconds(),
@@ -96,7 +98,7 @@ func NewStatus(st Stats, name, state string) Status {
 	}
 	for _, ss := range st.Sessions {
 		s.Peers = append(s.Peers, PeerStatus{
-			ID: ss.Peer, Addr: ss.Addr.String(), Path: ss.Path, Role: ss.Role.String(),
+			ID: ss.Peer, Addr: ss.Addr.String(), Path: ss.Path, Reason: ss.Reason, Role: ss.Role.String(),
 			RTTMS: float64(ss.RTT.Microseconds()) / 1000, BytesIn: ss.BytesIn, BytesOut: ss.BytesOut,
 		})
 	}

@@ -38,6 +38,8 @@ type SwarmConfig struct {
 	Output  Output
 	Signer  *live.Signer // the source's, nil for all others
 	Ticket  []byte       // shown to peers; SetTicket renews it
+	// EdgeOnly: the stream comes from edges only, and no other viewer learns of this one.
+	EdgeOnly bool
 
 	// WantPeers asks the tracker for n more peers; ReportBad tells it of a
 	// peer that sent a bad piece. Neither may block. Both may be nil.
@@ -81,6 +83,7 @@ type Swarm struct {
 // Join takes part in a stream's swarm until the swarm or the host is closed.
 func (h *Host) Join(cfg SwarmConfig) (*Swarm, error) {
 	cfg.Machine.Self, cfg.Machine.Role = h.ID(), cfg.Role
+	cfg.Machine.EdgeOnly = cfg.EdgeOnly
 	if cfg.Machine.Seed == 0 {
 		cfg.Machine.Seed = rand.Uint64()
 	}
@@ -218,6 +221,7 @@ func (s *Swarm) attach(ss *session) error {
 func (s *Swarm) hello() *wire.Hello {
 	return &wire.Hello{
 		Version: wire.ProtocolVersion, Role: s.cfg.Role, Stream: s.cfg.Stream, Ticket: *s.ticket.Load(),
+		EdgeOnly: s.cfg.EdgeOnly,
 	}
 }
 
@@ -230,6 +234,8 @@ func (s *Swarm) loop() {
 	if s.cfg.Role != wire.RoleViewer {
 		uplinks.Stop() // a server's line is not searched for its bound
 	}
+	paths := time.NewTicker(pathInterval)
+	defer paths.Stop()
 	for s.ctx.Err() == nil {
 		select {
 		case in := <-s.inbox:
@@ -242,6 +248,8 @@ func (s *Swarm) loop() {
 			s.measureLinks()
 		case <-uplinks.C:
 			s.measureUplink()
+		case <-paths.C:
+			s.watchPaths()
 		case <-s.ctx.Done():
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"net/netip"
 
 	"p2plive/internal/signal/signalpb"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -17,6 +18,8 @@ type Hello struct {
 	TrackerKey ed25519.PublicKey
 	TrackerUDP string // STUN server "host:port"; empty: none
 	ObservedIP netip.Addr
+
+	requests nat.RequestKey // set once the challenge is known
 }
 
 // Announce is what a peer says of itself. Exactly one of Edge, Source and
@@ -26,6 +29,8 @@ type Announce struct {
 	// An unspecified address (0.0.0.0:7100) stands for the one that the
 	// tracker observes.
 	UDPAddrs []netip.AddrPort
+	// Mapped is the one of UDPAddrs that a router forwards on request; invalid: none.
+	Mapped netip.AddrPort
 
 	Edge   *EdgeAnnounce
 	Source *SourceAnnounce
@@ -67,6 +72,7 @@ type Report struct {
 	BytesUploaded   uint64
 	LatencyMS       uint32 // source's clock to ready for the player, p95
 	FragmentsMissed uint64
+	Connections     []Connection // viewer: at most MaxConnections
 
 	Load    Load      // edge
 	Carried []Carried // edge: every stream that it carries; source: its own
@@ -90,6 +96,7 @@ func (a Announce) message(identity rudp.Identity, c Challenge, challengeKey rudp
 		PeerId:          c.Peer[:],
 		IdentityProof:   proof,
 		UdpAddrs:        FormatAddrs(a.UDPAddrs),
+		MappedAddr:      FormatMapped(a.Mapped),
 	}
 	switch {
 	case a.Edge != nil && a.Source == nil && a.Viewer == nil:

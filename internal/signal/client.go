@@ -15,6 +15,7 @@ import (
 
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/sockets"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -182,9 +183,9 @@ func (c *Client) SendReport(r Report) { c.outbox.put(r.message()) }
 
 // SendAddrs replaces the addresses that were announced. The Announce function
 // has to return them too from then on.
-func (c *Client) SendAddrs(addrs []netip.AddrPort) {
+func (c *Client) SendAddrs(addrs []netip.AddrPort, mapped netip.AddrPort) {
 	c.outbox.put(&signalpb.ClientMessage{Body: &signalpb.ClientMessage_Addresses{
-		Addresses: &signalpb.Addresses{UdpAddrs: FormatAddrs(addrs)},
+		Addresses: &signalpb.Addresses{UdpAddrs: FormatAddrs(addrs), MappedAddr: FormatMapped(mapped)},
 	}})
 }
 
@@ -195,4 +196,9 @@ func (c *Client) ReportBadPiece(polluter PeerID, evidence []byte) {
 		Polluter: polluter[:],
 		Evidence: append([]byte(nil), evidence[:min(len(evidence), MaxEvidence)]...),
 	}}})
+}
+
+// SendNAT tells how this peer is connected: when it is known, after each Welcome, and when it changes.
+func (c *Client) SendNAT(class nat.Class) {
+	c.outbox.put(&signalpb.ClientMessage{Body: &signalpb.ClientMessage_Nat{Nat: NATMessage(class)}})
 }

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -57,6 +58,7 @@ func welcomeEvent(m *signalpb.Welcome, h Hello) Welcome {
 		Name:       m.GetName(),
 		State:      stateOf(m.GetState()),
 		Ticket:     m.GetTicket(),
+		Requests:   h.requests,
 	}
 	w.Stream, _ = StreamIDFromBytes(m.GetStreamId()) // absent: zero
 	return w
@@ -99,6 +101,8 @@ func eventOf(m *signalpb.ServerMessage) (Event, error) {
 			return nil, fmt.Errorf("%w: carry: %w", ErrProtocol, err)
 		}
 		return Carry{Stream: stream, Name: b.Carry.GetName(), Peers: peerInfos(b.Carry.GetPeers())}, nil
+	case *signalpb.ServerMessage_Punch:
+		return punchEvent(b.Punch)
 	}
 	return nil, nil
 }
@@ -124,6 +128,7 @@ func peerInfo(m *signalpb.PeerInfo) (PeerInfo, error) {
 		return PeerInfo{}, err
 	}
 	p := PeerInfo{ID: id, Addrs: ParseAddrs(m.GetUdpAddrs()), Role: RoleOf(m.GetRole())}
+	p.Mapped = ParseMapped(m.GetMappedAddr(), p.Addrs)
 	if !p.Role.Valid() {
 		return PeerInfo{}, fmt.Errorf("unknown role %d", m.GetRole())
 	}
@@ -168,6 +173,22 @@ func FormatAddrs(in []netip.AddrPort) []string {
 	return out
 }
 
+// ParseMapped reads the one of addrs that is mapped; invalid: none of them.
+func ParseMapped(s string, addrs []netip.AddrPort) netip.AddrPort {
+	if list := ParseAddrs([]string{s}); len(list) == 1 && slices.Contains(addrs, list[0]) {
+		return list[0]
+	}
+	return netip.AddrPort{}
+}
+
+// FormatMapped is the opposite of ParseMapped.
+func FormatMapped(addr netip.AddrPort) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return FormatAddrs([]netip.AddrPort{addr})[0]
+}
+
 // CheckHTTPURL says what is wrong with an edge's HTTP address: it will stand in
 // web pages.
 func CheckHTTPURL(s string) error {
@@ -189,6 +210,7 @@ func (r Report) message() *signalpb.ClientMessage {
 		LatencyMs:       r.LatencyMS,
 		FragmentsMissed: r.FragmentsMissed,
 		Load:            r.Load.message(),
+		Connections:     connectionMessages(r.Connections),
 	}
 	for _, c := range r.Carried[:min(len(r.Carried), MaxCarried)] {
 		m.Carried = append(m.Carried, &signalpb.Carried{StreamId: c.Stream[:], Kbps: c.Kbps})

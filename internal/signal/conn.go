@@ -76,6 +76,9 @@ func (c *Client) introduceSelf(ctx context.Context, ws *websocket.Conn) (Hello, 
 		return Hello{}, nil, fmt.Errorf("announce: %w", err)
 	}
 	challenge := Challenge{Nonce: m.GetHello().GetNonce(), TrackerKey: hello.TrackerKey, Peer: PeerID(c.cfg.Identity.ID())}
+	if hello.requests, err = challenge.RequestKey(c.cfg.Identity, rudp.PeerID(m.GetHello().GetChallengeKey())); err != nil {
+		return Hello{}, nil, fmt.Errorf("%w: bad challenge: %w", ErrProtocol, err)
+	}
 	out, err := announce.message(c.cfg.Identity, challenge, rudp.PeerID(m.GetHello().GetChallengeKey()))
 	if err != nil {
 		return Hello{}, nil, err

@@ -5,6 +5,8 @@ package signal
 import (
 	"crypto/ed25519"
 	"net/netip"
+
+	"p2plive/libnet/nat"
 )
 
 // Event is something that a Client tells its owner: one of the types below.
@@ -18,8 +20,9 @@ type Welcome struct {
 	ObservedIP netip.Addr        // this peer's address as the tracker sees it
 	Stream     StreamID          // zero for an edge, and for a viewer of an unknown stream
 	Name       string
-	State      State  // viewer
-	Ticket     []byte // to present to others; nil while a viewer's stream is not live
+	State      State          // viewer
+	Ticket     []byte         // to present to others; nil while a viewer's stream is not live
+	Requests   nat.RequestKey // of connection requests to TrackerUDP
 }
 
 // Peers are candidates to connect to, beside those of earlier events.
@@ -54,6 +57,27 @@ type Carry struct {
 	Peers  []PeerInfo
 }
 
+// Punch follows a connection request on the tracker's UDP port, ours or that of
+// another peer.
+type Punch struct {
+	Attempt nat.AttemptID
+	Step    PunchStep
+	Peer    PeerInfo       // the other one; of a refusal only its id
+	Seen    netip.AddrPort // where its request came from
+	Class   nat.Class      // how it is connected
+	Reason  string         // of a refusal, one sentence
+}
+
+// PunchStep says what to do.
+type PunchStep uint8
+
+// Steps of a Punch.
+const (
+	PunchWanted  PunchStep = iota + 1 // the other wants a connection: send a request too
+	PunchGo                           // try each other now
+	PunchRefused                      // there will be no connection
+)
+
 // Disconnected says that the tracker is away: once per loss, and once when it
 // could not be reached at the start. The client keeps trying.
 type Disconnected struct{ Err error }
@@ -68,6 +92,7 @@ func (StreamState) isEvent()   {}
 func (TicketRenewed) isEvent() {}
 func (Introduce) isEvent()     {}
 func (Carry) isEvent()         {}
+func (Punch) isEvent()         {}
 func (Disconnected) isEvent()  {}
 func (Rejected) isEvent()      {}
 
@@ -76,5 +101,6 @@ type PeerInfo struct {
 	ID      PeerID
 	Addrs   []netip.AddrPort // UDP
 	Role    Role
-	HTTPURL string // edge: where browsers reach it; else empty
+	Mapped  netip.AddrPort // the one of Addrs that a router forwards on request; invalid: none
+	HTTPURL string         // edge: where browsers reach it; else empty
 }

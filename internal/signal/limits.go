@@ -26,8 +26,18 @@ const (
 	// MaxCarried bounds the streams in one report of an edge.
 	MaxCarried = 1024
 
+	// MaxConnections bounds the sessions in one report of a viewer: it has some 20.
+	MaxConnections = 64
+
 	// MaxURL bounds an edge's HTTP address.
 	MaxURL = 512
+
+	// MaxStep bounds the step of a sequential port allocation: more than any
+	// allocator's, and discovery takes more for random.
+	MaxStep = 1000
+
+	// MaxReason bounds a sentence that says why there is no connection, in bytes.
+	MaxReason = 256
 
 	// HandshakeTimeout is how long the tracker waits for Announce, and the
 	// client for Hello and Welcome. It leaves time for one STUN query with a

@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -47,6 +48,8 @@ const (
 	edgeKeyContext  = "p2plive edge key v1"
 	publishContext  = "p2plive publish key v1"
 	streamContext   = "p2plive stream v1"
+	requestContext  = "p2plive request key v1"
+	tagContext      = "p2plive request tag v1"
 )
 
 // ProveIdentity shows that the peer holds the private key of its peer id: a MAC
@@ -94,4 +97,14 @@ func (c Challenge) SignStream(priv ed25519.PrivateKey, name string) []byte {
 // CheckStream is the tracker's side of SignStream.
 func (c Challenge) CheckStream(stream StreamID, name string, signature []byte) bool {
 	return ed25519.Verify(stream[:], c.message(streamContext, []byte(name)), signature)
+}
+
+// RequestKey is the key of the connection's requests on the tracker's UDP port. The peer gives its identity and the
+// challenge key, the tracker the challenge's identity and the peer id.
+func (c Challenge) RequestKey(own rudp.Identity, other rudp.PeerID) (nat.RequestKey, error) {
+	secret, err := own.SharedSecret(other)
+	if err != nil {
+		return nat.RequestKey{}, err
+	}
+	return nat.RequestKey{Tag: [8]byte(c.mac(secret, tagContext)), Key: [32]byte(c.mac(secret, requestContext))}, nil
 }

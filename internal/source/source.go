@@ -201,7 +201,7 @@ func (s *Source) follow(ctx context.Context) {
 		case signal.TicketRenewed:
 			s.swarm.SetTicket(e.Ticket)
 		case signal.Peers:
-			_ = s.swarm.Introduce(peer.Infos(e.Peers))
+			_ = s.swarm.Introduce(s.host.Infos(e.Peers))
 		}
 	}
 }

@@ -23,6 +23,8 @@ type Config struct {
 
 	// Leaf makes a viewer that shares nothing: it plays, at the bottom.
 	Leaf bool
+	// EdgeOnly makes a Leaf that has nothing to do with other viewers: it dials none.
+	EdgeOnly bool
 	// Slots is how many children a viewer carries, counted over all trees.
 	// Default: what Uplink allows, and two copies of the stream while it is
 	// not known.
@@ -52,5 +54,6 @@ func (c Config) withDefaults() Config {
 	if c.Gate <= 0 {
 		c.Gate = defaultGate
 	}
+	c.Leaf = c.Leaf || c.EdgeOnly
 	return c
 }

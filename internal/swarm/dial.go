@@ -118,7 +118,7 @@ func (m *Machine) introduced(peers []wire.PeerInfo, urgent bool) {
 func (m *Machine) dials(role wire.Role) bool {
 	switch m.cfg.Role {
 	case wire.RoleViewer:
-		return true
+		return role != wire.RoleViewer || !m.cfg.EdgeOnly
 	case wire.RoleEdge:
 		return role != wire.RoleViewer
 	}
@@ -261,7 +261,7 @@ func (m *Machine) wantPeers() {
 	short := edges == 0
 	switch m.cfg.Role {
 	case wire.RoleViewer:
-		short = short || m.count(wire.RoleViewer) < fewViewers
+		short = short || m.count(wire.RoleViewer) < fewViewers && !m.cfg.EdgeOnly
 	case wire.RoleEdge:
 		short = m.count(wire.RoleSource)+edges == 0
 	}

@@ -30,7 +30,7 @@ func (m *Machine) assign() {
 		if !m.rooted(tr) {
 			continue
 		}
-		if m.demoteSurplus(tr, role, capacity) {
+		if m.demoteSurplus(tr, role, capacity, candidates) {
 			continue
 		}
 		m.fillPlaces(tr, role, capacity, candidates)
@@ -89,15 +89,18 @@ func (m *Machine) rootCapacity(candidates int) int {
 }
 
 // demoteSurplus takes a place from the child that has most of them, if there
-// are more than capacity, or from one that seems to be gone.
-func (m *Machine) demoteSurplus(tr *tree, role wire.Role, capacity int) bool {
+// are more than capacity, from one that seems to be gone, or, beyond the gate,
+// from one that shares nothing while others could: a place at the root is for
+// those whom all others can be sent to.
+func (m *Machine) demoteSurplus(tr *tree, role wire.Role, capacity int, candidates []*neighbour) bool {
+	gate := m.cfg.Role == wire.RoleEdge && m.count(wire.RoleViewer) < m.cfg.Gate
 	var most *child
 	n := 0
 	for _, c := range tr.children {
 		if c.temporary || c.leaving || c.peer.role() != role {
 			continue
 		}
-		if m.suspect(c.peer) {
+		if m.suspect(c.peer) || c.peer.leaf() && !gate && len(candidates) > 0 {
 			most, n = c, capacity+1
 			break
 		}

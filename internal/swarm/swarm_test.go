@@ -286,6 +286,35 @@ func TestFreeRiders(t *testing.T) {
 	}
 }
 
+// TestFreeRiderComesFirst: the place at the root that the edge gave to the only
+// viewer goes to one that carries others, as soon as there are any.
+func TestFreeRiderComesFirst(t *testing.T) {
+	t.Parallel()
+	w, edge := stream(t, 81, clip)
+	free := w.join(1, 0, func(c *Config) { c.Leaf = true })[0]
+	w.run(6 * time.Second)
+	w.join(5, 0, nil) // at once: no other has had the gate's place before
+	w.run(14 * time.Second)
+	for _, tr := range edge.m.trees {
+		staying := 0
+		for _, c := range tr.children {
+			if !c.temporary && !c.leaving {
+				staying++
+			}
+			if !c.temporary && c.peer.id() == free.info.ID {
+				t.Errorf("%v: the free rider has a place for good", tr.id)
+			}
+		}
+		if staying == 0 {
+			t.Errorf("%v: nobody has a place for good", tr.id)
+		}
+	}
+	w.complete()
+	if w.missed() != 0 {
+		t.Error("fragments missed")
+	}
+}
+
 // TestPause has the source make nothing for longer than a silent neighbour is
 // kept, and than the window lasts.
 func TestPause(t *testing.T) {

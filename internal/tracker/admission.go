@@ -33,6 +33,7 @@ func (d door) check(m *signalpb.Announce, c signal.Challenge, challenge rudp.Ide
 		observed: observed,
 		addrs:    cleanAddrs(signal.ParseAddrs(m.GetUdpAddrs()), observed),
 	}
+	a.mapped = signal.ParseMapped(m.GetMappedAddr(), a.addrs)
 	var no *refusal
 	switch role := m.GetRole().(type) {
 	case *signalpb.Announce_Edge_:
@@ -48,6 +49,9 @@ func (d door) check(m *signalpb.Announce, c signal.Challenge, challenge rudp.Ide
 		return announcement{}, no
 	}
 	if c.CheckIdentity(challenge, m.GetIdentityProof()) != nil {
+		return announcement{}, refuseIdentity
+	}
+	if a.requests, err = c.RequestKey(challenge, rudp.PeerID(peer)); err != nil {
 		return announcement{}, refuseIdentity
 	}
 	return a, nil
@@ -104,6 +108,10 @@ func decodeReport(m *signalpb.Report) (signal.Report, error) {
 		LatencyMS:       m.GetLatencyMs(),
 		FragmentsMissed: m.GetFragmentsMissed(),
 		Load:            signal.Load{Sessions: m.GetLoad().GetSessions(), OutKbps: m.GetLoad().GetOutKbps()},
+	}
+	var err error
+	if r.Connections, err = signal.Connections(m.GetConnections()); err != nil {
+		return signal.Report{}, fmt.Errorf("a report: %w", err)
 	}
 	for _, c := range m.GetCarried() {
 		id, err := signal.StreamIDFromBytes(c.GetStreamId())

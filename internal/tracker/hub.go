@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plive/internal/signal"
+	"p2plive/libnet/nat"
 )
 
 // This file is where sessions and the registry meet: each method takes the
@@ -65,10 +66,25 @@ func (t *Tracker) leave(s *session, bye bool) {
 	t.deliver(t.reg.leave(time.Now(), s.id, bye))
 }
 
-func (t *Tracker) setAddrs(id connID, addrs []netip.AddrPort) {
+func (t *Tracker) setAddrs(id connID, addrs []netip.AddrPort, mapped netip.AddrPort) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.reg.setAddrs(id, addrs)
+	t.reg.setAddrs(id, addrs, mapped)
+}
+
+func (t *Tracker) setNAT(id connID, class nat.Class) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.reg.setNAT(id, class)
+}
+
+// connectionRequest takes a request from the UDP port; what is returned goes back.
+func (t *Tracker) connectionRequest(b []byte, from netip.AddrPort) []byte {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	out, reply := t.reg.connectionRequest(time.Now(), b, from)
+	t.deliver(out)
+	return reply
 }
 
 func (t *Tracker) requestPeers(id connID, n int, exclude peerSet) {

@@ -11,6 +11,7 @@ import (
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 )
 
 type peerSet map[signal.PeerID]bool
@@ -205,7 +206,7 @@ func (r *registry) sampleViewers(m *member, s *stream, n int, exclude peerSet) [
 	taken := make(map[connID]bool, n)
 	var list []*member
 	accept := func(v *member) {
-		if v != m && !v.edgeOnly && !taken[v.id] && !exclude[v.peer] {
+		if v != m && !v.edgeOnly && !taken[v.id] && !exclude[v.peer] && possible(m, v) {
 			taken[v.id] = true
 			list = append(list, v)
 		}
@@ -236,4 +237,9 @@ func (r *registry) sampleViewers(m *member, s *stream, n int, exclude peerSet) [
 		accept(at(r.rng.IntN(total)))
 	}
 	return list
+}
+
+// possible tells whether two viewers can reach each other: by their NATs, or because a router forwards a port to one.
+func possible(a, b *member) bool {
+	return a.mapped.IsValid() || b.mapped.IsValid() || nat.Possible(a.nat, b.nat)
 }

@@ -45,6 +45,10 @@ const (
 	// carriersPerCarry: where an edge may pull a stream from.
 	carriersPerCarry = 4
 
+	// maxUnproved is how many IPv6 addresses of a peer, none of which the
+	// tracker has seen it at, others are told to probe: those of one interface.
+	maxUnproved = 2
+
 	// ticketLife: long enough that peers can go on making sessions for a good
 	// while when the tracker is gone, short enough that a key which leaked or
 	// a peer that was sent away is harmless soon. Renewed at half of it.

@@ -9,6 +9,7 @@ import (
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 )
 
 // connID names one long connection of this tracker's run.
@@ -19,7 +20,9 @@ type announcement struct {
 	peer     signal.PeerID
 	role     signal.Role
 	addrs    []netip.AddrPort
+	mapped   netip.AddrPort // the one of addrs that a router forwards on request
 	observed netip.Addr
+	requests nat.RequestKey // of its connection requests
 
 	// edge
 	httpURL string
@@ -40,6 +43,8 @@ type member struct {
 	id      connID
 	renewAt time.Time     // of its ticket; zero: it has none
 	last    signal.Report // viewer
+	ways    []signal.Way  // viewer: of its connections, as they are counted
+	nat     nat.Class     // zero: not known yet
 
 	// edge
 	assigned uint32                        // peers sent here since its last report
@@ -95,9 +100,9 @@ func (m *member) infoFor(to *member) *signalpb.PeerInfo {
 	}
 	return &signalpb.PeerInfo{
 		PeerId:   m.peer[:],
-		UdpAddrs: signal.FormatAddrs(addrs),
-		Role:     signalpb.Role(m.role),
-		HttpUrl:  m.httpURL,
+		UdpAddrs: signal.FormatAddrs(addrs), MappedAddr: signal.FormatMapped(m.mapped),
+		Role:    signalpb.Role(m.role),
+		HttpUrl: m.httpURL,
 	}
 }
 
@@ -106,6 +111,23 @@ func (m *member) infoFor(to *member) *signalpb.PeerInfo {
 type audience struct {
 	list  []*member
 	index map[connID]int
+	ways  map[signal.Way]int // connections, each as its viewers see it
+}
+
+// count counts a viewer's connections anew.
+func (a *audience) count(m *member, ways []signal.Way) {
+	if a.ways == nil {
+		a.ways = make(map[signal.Way]int)
+	}
+	for _, w := range m.ways {
+		if a.ways[w]--; a.ways[w] == 0 {
+			delete(a.ways, w)
+		}
+	}
+	for _, w := range ways {
+		a.ways[w]++
+	}
+	m.ways = ways
 }
 
 func (a *audience) add(m *member) {
@@ -121,6 +143,7 @@ func (a *audience) remove(m *member) {
 	if !ok {
 		return
 	}
+	a.count(m, nil)
 	last := len(a.list) - 1
 	a.list[i] = a.list[last]
 	a.index[a.list[i].id] = i

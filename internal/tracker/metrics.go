@@ -46,13 +46,15 @@ var (
 	liveDesc  = prometheus.NewDesc("p2plive_tracker_streams_live", "Streams that are live.", nil, nil)
 	bytesDesc = prometheus.NewDesc("p2plive_viewer_bytes_total",
 		"Media bytes that viewers report to have received.", []string{"from"}, nil)
+	requestsDesc = prometheus.NewDesc("p2plive_tracker_connection_requests_total",
+		"Connection requests on the UDP port, by what became of them.", []string{"outcome"}, nil)
 	missedDesc = prometheus.NewDesc("p2plive_viewer_fragments_missed_total",
 		"Fragments that viewers report to have missed.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (t *Tracker) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{peersDesc, liveDesc, bytesDesc, missedDesc} {
+	for _, d := range []*prometheus.Desc{peersDesc, liveDesc, bytesDesc, missedDesc, requestsDesc} {
 		ch <- d
 	}
 }
@@ -60,7 +62,7 @@ func (t *Tracker) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (t *Tracker) Collect(ch chan<- prometheus.Metric) {
 	t.mu.Lock()
-	c, sum := t.reg.census(), t.reg.totals
+	c, sum, requests := t.reg.census(), t.reg.totals, t.reg.meet.Stats()
 	t.mu.Unlock()
 	gauge := func(d *prometheus.Desc, v int, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
@@ -75,4 +77,11 @@ func (t *Tracker) Collect(ch chan<- prometheus.Metric) {
 	count(bytesDesc, sum.fromPeers, "peers")
 	count(bytesDesc, sum.fromEdges, "edges")
 	count(missedDesc, sum.missed)
+	for outcome, n := range map[string]uint64{
+		"forwarded": requests.Forwarded, "met": requests.Met, "repeated": requests.Repeated, "refused": requests.Refused,
+		"cookie": requests.Cookies, "unknown": requests.Unknown, "forged": requests.Forged,
+		"replayed": requests.Replayed, "limited": requests.Limited,
+	} {
+		count(requestsDesc, n, outcome)
+	}
 }

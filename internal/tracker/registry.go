@@ -12,6 +12,7 @@ import (
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 )
 
 // registry is the tracker's state: a machine without sockets, goroutines and
@@ -28,8 +29,12 @@ type registry struct {
 	streams map[signal.StreamID]*stream
 	names   map[string]*stream
 	viewers map[string]*audience // by target
+	tags    map[[8]byte]*member  // by that of their connection requests
 	ended   recent
 	totals  totals
+	meet    *nat.Rendezvous
+
+	onGreedy func(signal.PeerID) // once for each connection; nil: nobody is told
 
 	out []output
 }
@@ -42,7 +47,7 @@ type output struct {
 }
 
 func newRegistry(s strategy, rng *rand.Rand, ticket func(signal.Ticket) []byte) *registry {
-	return &registry{
+	r := &registry{
 		strategy: s,
 		rng:      rng,
 		ticket:   ticket,
@@ -52,7 +57,10 @@ func newRegistry(s strategy, rng *rand.Rand, ticket func(signal.Ticket) []byte) 
 		streams:  make(map[signal.StreamID]*stream),
 		names:    make(map[string]*stream),
 		viewers:  make(map[string]*audience),
+		tags:     make(map[[8]byte]*member),
 	}
+	r.meet = nat.NewRendezvous(nat.RendezvousConfig{Allow: r.mayConnect, OnLimit: r.askedTooOften})
+	return r
 }
 
 // flush hands over what the event that was just handled has caused.
@@ -83,6 +91,7 @@ func (r *registry) join(now time.Time, id connID, a announcement) ([]output, *re
 	}
 	r.members[id] = m
 	r.byPeer[m.peer] = m
+	r.joinRendezvous(m)
 	switch m.role {
 	case wire.RoleEdge:
 		r.joinEdge(now, m)
@@ -196,6 +205,7 @@ func (r *registry) leave(now time.Time, id connID, bye bool) []output {
 // forget takes a member out of the tables that list members.
 func (r *registry) forget(m *member) {
 	delete(r.members, m.id)
+	r.leaveRendezvous(m)
 	if r.byPeer[m.peer] == m {
 		delete(r.byPeer, m.peer)
 	}
@@ -258,9 +268,9 @@ func (r *registry) end(s *stream) {
 }
 
 // setAddrs replaces the addresses of a member.
-func (r *registry) setAddrs(id connID, addrs []netip.AddrPort) {
+func (r *registry) setAddrs(id connID, addrs []netip.AddrPort, mapped netip.AddrPort) {
 	if m := r.members[id]; m != nil {
-		m.addrs = addrs
+		m.addrs, m.mapped = addrs, mapped
 	}
 }
 

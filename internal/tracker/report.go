@@ -48,8 +48,25 @@ func (r *registry) report(now time.Time, id connID, rep signal.Report) []output 
 		m.last = signal.Report{
 			BytesFromPeers: rep.BytesFromPeers, BytesFromEdges: rep.BytesFromEdges, FragmentsMissed: rep.FragmentsMissed,
 		}
+		r.viewers[m.target].count(m, r.waysOf(m, rep.Connections))
 	}
 	return r.flush()
+}
+
+// waysOf says of each connection how it came about, and why not better. The reason is in the tracker's own words, for
+// everybody can read it.
+func (r *registry) waysOf(m *member, list []signal.Connection) []signal.Way {
+	var ways []signal.Way
+	for _, c := range list {
+		other := r.byPeer[c.Peer]
+		switch {
+		case c.Path == signal.PathEdge || c.Path == signal.PathTunnel:
+			ways = append(ways, signal.ServerWay(c.Path, m.edgeOnly, m.nat.Type))
+		case other != nil:
+			ways = append(ways, signal.ViewerWay(c.Path, m.nat.Type, other.nat.Type))
+		} // else it has left, and the report comes late
+	}
+	return ways
 }
 
 func (r *registry) reportEdge(now time.Time, m *member, rep signal.Report) {

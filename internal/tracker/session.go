@@ -204,7 +204,8 @@ func (s *session) handle(m *signalpb.ClientMessage) error {
 	switch b := m.Body.(type) {
 	case *signalpb.ClientMessage_Addresses:
 		t.metrics.messages.WithLabelValues("addresses").Inc()
-		t.setAddrs(s.id, cleanAddrs(signal.ParseAddrs(b.Addresses.GetUdpAddrs()), s.ip))
+		addrs := cleanAddrs(signal.ParseAddrs(b.Addresses.GetUdpAddrs()), s.ip)
+		t.setAddrs(s.id, addrs, signal.ParseMapped(b.Addresses.GetMappedAddr(), addrs))
 	case *signalpb.ClientMessage_PeersRequest:
 		t.metrics.messages.WithLabelValues("peers_request").Inc()
 		exclude, err := decodeExclude(b.PeersRequest.GetExclude())
@@ -226,6 +227,9 @@ func (s *session) handle(m *signalpb.ClientMessage) error {
 			return fmt.Errorf("%w: bad piece", errMalformed)
 		}
 		t.accuse(s.id, polluter)
+	case *signalpb.ClientMessage_Nat:
+		t.metrics.messages.WithLabelValues("nat").Inc()
+		t.setNAT(s.id, signal.NATClass(b.Nat))
 	case *signalpb.ClientMessage_Bye:
 		return errBye
 	default:

@@ -94,10 +94,10 @@ func nextPort(udp string, pc net.PacketConn) (netip.Addr, string, error) {
 	return local.Addr().Unmap(), net.JoinHostPort(host, fmt.Sprint(port)), nil
 }
 
-// serveSTUN answers until ctx ends, and closes the sockets.
+// serveSTUN answers STUN and connection requests until ctx ends, and closes the sockets.
 func (t *Tracker) serveSTUN(ctx context.Context) error {
 	defer closeSTUN(t.stun)
-	server, err := nat.NewServer(nat.ServerOptions{Logger: t.log})
+	server, err := nat.NewServer(nat.ServerOptions{Logger: t.log, OnRequest: t.connectionRequest})
 	if err != nil {
 		return err
 	}

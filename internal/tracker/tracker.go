@@ -114,6 +114,9 @@ func New(cfg Config) (*Tracker, error) {
 		sessions:  make(map[connID]*session),
 		polluters: make(map[signal.PeerID]bool),
 	}
+	t.reg.onGreedy = func(peer signal.PeerID) {
+		t.log.Warn("a peer asks for more connections than it may", "peer", peer)
+	}
 	t.metrics.registry.MustRegister(t)
 	if err := t.bind(cfg); err != nil {
 		return nil, err

@@ -3,6 +3,8 @@
 package tracker
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"p2plive/internal/signal"
@@ -28,6 +30,14 @@ type StreamDetail struct {
 	Since   time.Time       `json:"since"`
 	Kbps    uint32          `json:"kbps,omitempty"`
 	Edges   []EdgeAddress   `json:"edges"`
+	Paths   []PathView      `json:"paths"` // of all viewers' connections, the most frequent first
+}
+
+// PathView counts the connections that came about in one way. One between two viewers counts twice, once for each.
+type PathView struct {
+	Path        string `json:"path"`
+	Reason      string `json:"reason,omitempty"` // why not better, in one sentence
+	Connections int    `json:"connections"`
 }
 
 // EdgeAddress is where an edge can be reached.
@@ -84,11 +94,30 @@ func (r *registry) streamDetail(target string) (StreamDetail, bool) {
 	}
 	d := StreamDetail{
 		Name: s.name, ID: s.id, Live: true, Viewers: r.viewerCount(s), Since: s.since, Kbps: s.kbps, Edges: []EdgeAddress{},
+		Paths: r.paths(s),
 	}
 	for _, e := range r.carriers(s) {
 		d.Edges = append(d.Edges, EdgeAddress{PeerID: e.peer, HTTPURL: e.httpURL, UDP: signal.FormatAddrs(e.addrs)})
 	}
 	return d, true
+}
+
+// paths adds up the ways of all connections of a stream's viewers.
+func (r *registry) paths(s *stream) []PathView {
+	sum := make(map[signal.Way]int)
+	for _, a := range r.audiences(s) {
+		for w, n := range a.ways {
+			sum[w] += n
+		}
+	}
+	list := []PathView{}
+	for w, n := range sum {
+		list = append(list, PathView{w.Path, w.Reason, n})
+	}
+	slices.SortFunc(list, func(a, b PathView) int {
+		return cmp.Or(cmp.Compare(b.Connections, a.Connections), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason, b.Reason))
+	})
+	return list
 }
 
 func (r *registry) nodes() NodesView {

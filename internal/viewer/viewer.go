@@ -10,6 +10,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,6 +25,7 @@ import (
 	"p2plive/internal/swarm"
 	"p2plive/internal/webui"
 	"p2plive/internal/wire"
+	"p2plive/libnet/nat"
 	"p2plive/libnet/rudp"
 )
 
@@ -35,13 +38,16 @@ const natInterval = time.Minute
 
 // Config of a viewer.
 type Config struct {
-	Link        string           // "http://tracker/s/NAME-or-ID"
-	HTTP        string           // address of the local page; empty: none
-	UDP         string           // address of the sessions' socket, default ":0"
-	UploadLimit int64            // bits a second given to other viewers; 0: no limit
-	Store       live.StoreConfig // what is kept for others; zero: the defaults
-	Network     sockets.Network  // default: this machine's
-	Logger      *slog.Logger
+	Link        string // "http://tracker/s/NAME-or-ID"
+	HTTP        string // address of the local page; empty: none
+	UDP         string // address of the sessions' socket, default ":0"
+	UploadLimit int64  // bits a second given to other viewers; 0: no limit
+	// NoPortMapping keeps the viewer from asking the home's router for a port.
+	NoPortMapping bool
+	EdgeOnly      bool             // take the stream from edges only; no other viewer learns of this one
+	Store         live.StoreConfig // what is kept for others; zero: the defaults
+	Network       sockets.Network  // default: this machine's
+	Logger        *slog.Logger
 }
 
 // Viewer is a running viewer.
@@ -57,11 +63,14 @@ type Viewer struct {
 	start  time.Time
 	stun   chan string // capacity 1: the server to ask about the NAT
 
-	mu    sync.Mutex
-	swarm *peer.Swarm // nil until the stream is live
-	name  string
-	state string
-	last  peer.Stats // of the swarm that was left, empty before the first
+	mu     sync.Mutex
+	swarm  *peer.Swarm // nil until the stream is live
+	name   string
+	state  string
+	last   peer.Stats       // of the swarm that was left, empty before the first
+	addrs  []netip.AddrPort // as they were announced; nil: not yet
+	mapped netip.AddrPort   // the one of them that a router forwards
+	lead   time.Duration    // from the start to joining; 0: the stream had to be waited for
 }
 
 // New checks the configuration and binds the sockets.
@@ -125,6 +134,9 @@ func (v *Viewer) Serve(ctx context.Context) error {
 	group.Go(func() error { return v.follow() })
 	group.Go(func() error { v.report(ctx); return nil })
 	group.Go(func() error { v.discoverNAT(ctx); return nil })
+	if !v.cfg.NoPortMapping && !v.cfg.EdgeOnly {
+		group.Go(func() error { v.host.MapPort(ctx, v.readdress); return nil })
+	}
 	if v.page != nil {
 		group.Go(func() error { return webui.ServePlayer(ctx, v.page, v.hub, func() any { return v.Status() }) })
 	}
@@ -152,10 +164,29 @@ func (v *Viewer) announce(ctx context.Context, hello signal.Hello) (signal.Annou
 		default: // the one before has not been asked yet
 		}
 	}
-	return signal.Announce{
-		UDPAddrs: v.host.Addresses(ctx, hello),
-		Viewer:   &signal.ViewerAnnounce{Stream: v.stream},
-	}, nil
+	a := signal.Announce{Viewer: &signal.ViewerAnnounce{Stream: v.stream, EdgeOnly: v.cfg.EdgeOnly}}
+	if !v.cfg.EdgeOnly { // else nobody needs them
+		a.UDPAddrs, a.Mapped = v.host.Addresses(ctx, hello), v.host.Mapped()
+		v.mu.Lock()
+		v.addrs, v.mapped = a.UDPAddrs, a.Mapped
+		v.mu.Unlock()
+	}
+	return a, nil
+}
+
+// readdress tells the tracker of an address that a router forwards, or does not any more.
+func (v *Viewer) readdress() {
+	mapped := v.host.Mapped()
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.addrs == nil {
+		return // the announcement will tell
+	}
+	v.addrs = slices.DeleteFunc(slices.Clone(v.addrs), func(a netip.AddrPort) bool { return a == mapped || a == v.mapped })
+	if v.mapped = mapped; mapped.IsValid() {
+		v.addrs = slices.Insert(v.addrs, 0, mapped)
+	}
+	v.client.SendAddrs(v.addrs, mapped)
 }
 
 // discoverNAT learns how the NAT behaves, in the background: nothing waits for it.
@@ -165,7 +196,9 @@ func (v *Viewer) discoverNAT(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case server := <-v.stun:
-			if _, err := v.host.DiscoverNAT(ctx, server); err != nil && ctx.Err() == nil {
+			if _, err := v.host.DiscoverNAT(ctx, server); err == nil {
+				v.client.SendNAT(v.host.Class())
+			} else if ctx.Err() == nil {
 				v.log.Debug("NAT behaviour not known", "err", err)
 			}
 		}
@@ -183,6 +216,10 @@ func (v *Viewer) follow() error {
 		switch e := ev.(type) {
 		case signal.Welcome:
 			v.keys.Add(e.TrackerKey)
+			if !v.cfg.EdgeOnly {
+				v.host.UseTracker(e.TrackerUDP, e.Requests)
+			}
+			v.client.SendNAT(v.host.Class())
 			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
 				return err
 			}
@@ -194,9 +231,13 @@ func (v *Viewer) follow() error {
 			if s := v.joined(); s != nil {
 				s.SetTicket(e.Ticket)
 			}
+		case signal.Punch:
+			v.host.HandlePunch(e)
+		case signal.Disconnected:
+			v.host.UseTracker("", nat.RequestKey{})
 		case signal.Peers:
 			if s := v.joined(); s != nil {
-				_ = s.Introduce(peer.Infos(e.Peers))
+				_ = s.Introduce(v.host.Infos(e.Peers))
 			}
 		}
 	}
@@ -214,6 +255,9 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	}
 	v.mu.Lock()
 	v.name = name
+	if v.state == peer.StateConnecting {
+		v.lead = time.Since(v.start)
+	}
 	v.state = peer.StateLive
 	s := v.swarm
 	v.mu.Unlock()
@@ -224,7 +268,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
 		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
-		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span},
+		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span}, EdgeOnly: v.cfg.EdgeOnly,
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
 	})
@@ -278,9 +322,12 @@ func (v *Viewer) Stats() peer.Stats {
 func (v *Viewer) Status() peer.Status {
 	st := v.Stats()
 	v.mu.Lock()
-	name, state := v.name, v.state
+	name, state, lead := v.name, v.state, v.lead
 	v.mu.Unlock()
 	status := peer.NewStatus(st, name, state)
+	if status.FirstFragmentMS > 0 {
+		status.FirstFragmentMS += lead.Milliseconds()
+	}
 	status.NAT = v.host.NATStatus()
 	socket := v.host.Endpoint().Stats()
 	status.WireBytesSent, status.WireBytesReceived = socket.BytesOut, socket.BytesIn
@@ -298,7 +345,12 @@ func (v *Viewer) report(ctx context.Context) {
 		case <-ticker.C:
 		}
 		st := v.Stats()
+		var connections []signal.Connection
+		for _, s := range st.Sessions[:min(len(st.Sessions), signal.MaxConnections)] {
+			connections = append(connections, signal.Connection{Peer: s.Peer, Path: s.Path})
+		}
 		v.client.SendReport(signal.Report{
+			Connections:    connections,
 			BytesFromPeers: st.BytesFromPeers, BytesFromEdges: st.BytesFromEdges, BytesUploaded: st.BytesUploaded,
 			LatencyMS: uint32(st.Latency.Percentile(0.95)), FragmentsMissed: st.FragmentsMissed,
 		})

@@ -57,7 +57,12 @@ type Hello struct {
 	Role    Role
 	Stream  StreamID
 	Ticket  []byte // issued by the tracker, opaque here; may be empty
+	// EdgeOnly: the peer takes the stream from edges only, and its address is not to be told to anybody.
+	EdgeOnly bool
 }
+
+// flagEdgeOnly is Hello's EdgeOnly. Other bits are ignored.
+const flagEdgeOnly = 1
 
 const maxTicket = 512
 
@@ -67,11 +72,16 @@ func (*Hello) Type() Type { return TypeHello }
 func (m *Hello) append(b []byte) []byte {
 	b = append(b, m.Version, byte(m.Role))
 	b = append(b, m.Stream[:]...)
-	return appendBytes(b, m.Ticket)
+	b = appendBytes(b, m.Ticket)
+	if m.EdgeOnly {
+		return append(b, flagEdgeOnly)
+	}
+	return append(b, 0)
 }
 
 func parseHello(r *reader) (Message, error) {
 	m := &Hello{Version: r.u8(), Role: Role(r.u8()), Stream: r.id(), Ticket: r.bytes(maxTicket)}
+	m.EdgeOnly = r.u8()&flagEdgeOnly != 0
 	if err := r.end(); err != nil || !m.Role.Valid() {
 		return nil, ErrMalformed
 	}

@@ -37,6 +37,7 @@ func messages() map[string]Message {
 	others := []PeerInfo{testInfo(4, "192.0.2.1:7100", "[2001:db8::1]:7100"), testInfo(5)}
 	return map[string]Message{
 		"hello":            &Hello{Version: 1, Role: RoleEdge, Stream: StreamID{1, 2}, Ticket: []byte("ticket")},
+		"hello edge only":  &Hello{Version: 1, Role: RoleViewer, Ticket: []byte("ticket"), EdgeOnly: true},
 		"hello bare":       &Hello{Version: 9, Role: RoleSource, Ticket: []byte{}},
 		"catalog":          &SignedCatalog{Bytes: []byte("a catalog"), Signature: [64]byte{9}},
 		"piece":            &PieceMessage{Via: Rescue, Piece: testPiece(true, 2, []byte("payload"))},

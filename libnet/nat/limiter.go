@@ -59,3 +59,13 @@ func (l *limiter) allow(addr netip.Addr) bool {
 	l.slots[slot] = due + l.interval
 	return true
 }
+
+// ProbeBudget bounds the probes that a host sends to one IP address (IPv6: one /64) from which nothing has come,
+// whatever others ask it for, over all attempts. Its methods may be called from several goroutines.
+type ProbeBudget struct{ limiter *limiter }
+
+// NewProbeBudget returns a full budget.
+func NewProbeBudget() *ProbeBudget { return &ProbeBudget{newLimiter(budgetRate, budgetBurst)} }
+
+// Spend asks for leave to send one more.
+func (b *ProbeBudget) Spend(to netip.Addr) bool { return b.limiter.allow(to) }

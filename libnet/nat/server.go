@@ -21,6 +21,10 @@ type ServerOptions struct {
 	Logger    *slog.Logger // default: slog.Default()
 	RatePerIP float64      // answers per second to one IPv4 address or IPv6 /64; default 50; 0.001 to 1e6
 	Burst     int          // answers at once to one; default 400, at most 1e6
+
+	// OnRequest gets what IsRequest recognises, at four times the rate of answers per address. What it returns
+	// goes back to where the request came from; nil: nothing. It must not keep b. Default: they are dropped.
+	OnRequest func(b []byte, from netip.AddrPort) []byte
 }
 
 func (o ServerOptions) filled() (ServerOptions, error) {
@@ -50,8 +54,10 @@ func (o ServerOptions) filled() (ServerOptions, error) {
 // both with their IP and UDP headers; what does not fit is left out. Without further sockets, 48
 // bytes on the wire become 60 over IPv4, and 68 become 92 over IPv6.
 type Server struct {
-	log     *slog.Logger
-	limiter *limiter
+	log       *slog.Logger
+	limiter   *limiter
+	onRequest func(b []byte, from netip.AddrPort) []byte
+	requests  *limiter // those for onRequest
 
 	answered, refused, limited, malformed, other, failed atomic.Uint64
 }
@@ -73,7 +79,10 @@ func NewServer(opts ServerOptions) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{log: opts.Logger, limiter: newLimiter(opts.RatePerIP, opts.Burst)}, nil
+	return &Server{
+		log: opts.Logger, limiter: newLimiter(opts.RatePerIP, opts.Burst),
+		onRequest: opts.OnRequest, requests: newLimiter(requestRates*opts.RatePerIP, requestRates*opts.Burst),
+	}, nil
 }
 
 // Serve runs a Server on pc until ctx is done. See Server.Serve.
@@ -289,7 +298,15 @@ func (s *Server) serve(ctx context.Context, all *site, a, p int) error {
 }
 
 func (s *Server) answer(b []byte, from netip.AddrPort, at view) {
-	r := s.respond(b, from, at)
+	r := response{to: from}
+	switch {
+	case s.onRequest == nil || !IsRequest(b):
+		r = s.respond(b, from, at)
+	case s.requests.allow(from.Addr()):
+		r.packet = s.onRequest(b, from)
+	default:
+		s.limited.Add(1)
+	}
 	if r.packet == nil {
 		return
 	}

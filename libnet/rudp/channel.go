@@ -84,7 +84,11 @@ func (c *Conn) Channel(id ChannelID) *Channel {
 
 // channel finds or makes a channel; nil when there can be no further one. The caller holds c.mu.
 func (c *Conn) channel(id ChannelID) *Channel {
+	if c.recent != nil && c.recent.id == id {
+		return c.recent
+	}
 	if ch := c.channels[id]; ch != nil {
+		c.recent = ch
 		return ch
 	}
 	if len(c.channels) >= maxChannels || c.err != nil {
@@ -107,6 +111,7 @@ func (c *Conn) channel(id ChannelID) *Channel {
 		}),
 	}
 	c.channels[id] = ch
+	ch.protect()
 	return ch
 }
 
@@ -132,6 +137,7 @@ func (ch *Channel) SetLevel(l Level) {
 	default:
 		ch.core.SetLevel(arq.Normal)
 	}
+	ch.protect()
 }
 
 // SetPriority changes the class in which this side sends on the channel. The default is Newest.
@@ -139,6 +145,7 @@ func (ch *Channel) SetPriority(class Class) {
 	ch.conn.mu.Lock()
 	defer ch.conn.mu.Unlock()
 	ch.class = min(class, Background)
+	ch.protect()
 }
 
 // SendOptions change what SendMessage does.
@@ -225,13 +232,13 @@ func (ch *Channel) usable() error {
 // room tells whether the send queue takes n more bytes.
 func (ch *Channel) room(n int) bool {
 	segments := (n + segmentPayload - 1) / segmentPayload
-	return ch.core != nil && ch.core.Waiting()+segments <= ch.conn.ep.cfg.SendQueue/segmentPayload
+	return ch.core != nil && ch.core.Queued()+segments <= ch.conn.ep.cfg.SendQueue/segmentPayload
 }
 
 // markWritable tells who waits for room, or for everything to be acknowledged. A queue that is nearly full is not
 // worth a wake-up while acknowledgements come. The caller holds Conn.mu.
 func (ch *Channel) markWritable() {
-	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Waiting() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
+	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Queued() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
 		signal(ch.writable)
 	}
 }

@@ -98,7 +98,8 @@ func TestCloseDuringEverything(t *testing.T) {
 					t.Errorf("Close took %v", took)
 				}
 				<-cb.Done()
-				if took := time.Since(closing); took > defaultIdleTimeout {
+				// When all farewells are lost, it is idle from the last datagram on, which was on its way.
+				if took := time.Since(closing); took > defaultIdleTimeout+2*link.Delay {
 					t.Errorf("the other side knew after %v", took)
 				}
 				b.Close()

@@ -33,7 +33,8 @@ type Config struct {
 	// IdleTimeout closes a session from which nothing authentic came for that long. Default 10 s.
 	IdleTimeout time.Duration
 	// KeepAlive is how long a session may hear nothing before it asks the peer for a sign of life; must be
-	// less than IdleTimeout. Default 2 s.
+	// less than IdleTimeout. Sessions ask in step, up to a quarter of it early, and after a quarter more on the side
+	// that dialled, since usually the other one is first. Default 2 s.
 	KeepAlive time.Duration
 	// HandshakeTimeout bounds Dial, beside its context. Default 5 s.
 	HandshakeTimeout time.Duration
@@ -42,10 +43,11 @@ type Config struct {
 	MaxSessions int
 	// AcceptBacklog bounds the sessions that wait for Accept; further ones are closed as busy. Default 128.
 	AcceptBacklog int
-	// SendQueue bounds what a channel holds that the peer has not acknowledged, in bytes. Default 512 KiB.
+	// SendQueue bounds what a channel holds that waits for its first transmission, in bytes; what is on its way is
+	// bounded by the session's window and the peer's RecvQueue. Default 512 KiB.
 	SendQueue int
-	// RecvQueue bounds what a channel holds that the application has not read, in bytes; the peer stops
-	// sending when it is full. Default 512 KiB.
+	// RecvQueue bounds what a channel holds that the application has not read, or that waits for what was lost before
+	// it, in bytes; the peer stops sending when it is full. Default 1 MiB.
 	RecvQueue int
 
 	// Profile is how eagerly sessions use the line. Default Home.

@@ -39,12 +39,10 @@ type Conn struct {
 
 	timer timerSlot // guarded by timerQueue.mu
 
-	touched bool // owned by the read loop: in its list
-
 	mu        sync.Mutex
 	state     connState
 	err       error // why the session ended
-	addr      netip.AddrPort
+	path      Path
 	remote    connID // in datagrams to the peer
 	created   time.Time
 	wakeAt    time.Time // when onTimer will run, if not zero
@@ -52,9 +50,14 @@ type Conn struct {
 	sealed    uint64    // counter of the next datagram
 	keyed     time.Time // when the sending key was renewed
 	moving    migration
+	dialed    bool
+	settled   time.Time  // until then Move holds, whatever address the peer seems to have
+	probes    []*probing // at most maxProbes
+	proofs    []proof    // at most maxProbes, the oldest first
 	replay    replayFilter
 	lastRecv  time.Time // of an authentic datagram
 	lastPing  time.Time
+	rhythm    time.Duration // mean time between bursts of the peer
 	dialing   *initiation
 	confirmed bool // the peer has shown that it has our keys
 	retryAt   time.Time
@@ -64,13 +67,17 @@ type Conn struct {
 	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
 	congest   cc.Controller
 	place     cc.Session    // in the pacer; guarded by pacing.mu
+	wanted    bool          // it has demand there
 	rtt       arq.Estimator // shared by the channels
 	heard     arq.Feedback  // in the present batch
+	guard     guard
 	channels  map[ChannelID]*Channel
+	recent    *Channel   // the one of them that was looked up last, or nil
 	active    []*Channel // those whose core has something to do
 	fed       []*Channel // those that got segments in the present batch
 	ready     []*Channel // those with a message for Recv, in turn
 	stats     ConnStats
+	touched   bool      // in the list of a read loop, which will call endBatch
 	ackAt     time.Time // when an acknowledgement that waits leaves at the latest; zero: none waits
 	ackFrom   uint64    // datagrams that had come when it began to wait
 
@@ -96,13 +103,15 @@ type farewell struct {
 	answers int // to late datagrams
 }
 
-func newConn(e *Endpoint, addr netip.AddrPort, peer PeerID, now time.Time) *Conn {
+func newConn(path Path, peer PeerID, now time.Time) *Conn {
+	e := path.Socket.ep
 	c := &Conn{
 		ep:        e,
 		peer:      peer,
-		addr:      addr,
+		path:      path,
 		created:   now,
 		lastRecv:  now,
+		rhythm:    e.cfg.KeepAlive,
 		responses: make(chan [responseLen]byte, 2),
 		done:      make(chan struct{}),
 		readable:  make(chan struct{}, 1),
@@ -121,17 +130,20 @@ func (c *Conn) ID() SessionID { return SessionID(c.local) }
 func (c *Conn) Peer() PeerID { return c.peer }
 
 // RemoteAddr is where datagrams to the peer go.
-func (c *Conn) RemoteAddr() netip.AddrPort {
+func (c *Conn) RemoteAddr() netip.AddrPort { return c.Path().Addr }
+
+// Path is how datagrams to the peer go.
+func (c *Conn) Path() Path {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.addr
+	return c.path
 }
 
 // Done is closed when the session has ended; Err then says why.
 func (c *Conn) Done() <-chan struct{} { return c.done }
 
-// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout or ErrPathBlocked. All match
-// net.ErrClosed.
+// Err is nil while the session lives; then a *CloseError, ErrIdleTimeout, ErrPathBlocked or
+// ErrSocketClosed. All match net.ErrClosed.
 func (c *Conn) Err() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -144,8 +156,10 @@ func (c *Conn) Stats() ConnStats {
 	defer c.mu.Unlock()
 	s := c.stats
 	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
+	s.Silent = time.Since(c.lastRecv)
 	s.Window = c.congest.Window() / MaxDatagram
 	s.Channels = len(c.channels)
+	s.Loss = c.guard.loss.share
 	for _, ch := range c.channels {
 		if ch.core == nil {
 			continue
@@ -153,6 +167,8 @@ func (c *Conn) Stats() ConnStats {
 		a := ch.core.Stats()
 		s.SendQueue += ch.core.Waiting()
 		s.InFlight += ch.core.InFlight()
+		s.Parities += a.Parities
+		s.Recovered += a.Recovered
 		s.Timeouts += a.Timeouts
 		s.Expired += a.Expired
 		s.Skipped += a.Skipped
@@ -282,7 +298,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.err != nil {
 		return c.err
 	}
-	c.state, c.remote, c.keys, c.lastRecv, c.keyed = stateOpen, remote, keys, now, now
+	c.state, c.remote, c.keys, c.lastRecv, c.keyed, c.dialed = stateOpen, remote, keys, now, now, true
 	c.dialing = nil
 	c.retryWait = handshakeRetry
 	c.retryAt = now.Add(c.retryWait)
@@ -292,7 +308,7 @@ func (c *Conn) open(remote connID, keys sessionKeys, now time.Time) error {
 	if c.ep.observed() {
 		c.tellUp(now, true)
 	}
-	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.addr))
+	c.ep.log.Debug("session dialled", slog.Any("peer", c.peer), slog.Any("addr", c.path.Addr))
 	return nil
 }
 

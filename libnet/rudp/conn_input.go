@@ -3,17 +3,14 @@
 package rudp
 
 import (
-	"net/netip"
 	"strings"
 	"time"
 
 	"p2plive/libnet/rudp/internal/arq"
 )
 
-// receive takes a data datagram for this session. It tells whether endBatch must follow.
-func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.Time) bool {
-	c.mu.Lock()
-	defer c.mu.Unlock()
+// receive takes a data datagram for this session. It tells whether endBatch must follow. The caller holds c.mu.
+func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool {
 	switch c.state {
 	case stateOpen, stateHalfOpen, stateClosing:
 	default:
@@ -43,16 +40,21 @@ func (c *Conn) receive(b []byte, counter uint64, from netip.AddrPort, now time.T
 		}
 		return false
 	}
+	c.beat(now)
 	c.lastRecv, c.confirmed = now, true
 	if c.state == stateHalfOpen && !c.prove(now) {
 		return false
 	}
-	c.takeFrames(frames, from, now)
-	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not.
-	if from != c.addr && counter+1 == c.replay.next && len(b) >= challengeLen && c.state == stateOpen {
+	probe := c.takeFrames(frames, from, now)
+	if c.state != stateOpen {
+		return false
+	}
+	// Only the newest datagram tells where the peer is: one that was held up and sent on by somebody else does not. Nor
+	// does one that only tries a path.
+	if from != c.path && !probe && counter+1 == c.replay.next && len(b) >= challengeLen && now.After(c.settled) {
 		c.challenge(from, now)
 	}
-	return c.state == stateOpen
+	return true
 }
 
 // prove opens a session whose initiator has just sent its first sealed datagram.
@@ -71,21 +73,31 @@ func (c *Conn) prove(now time.Time) bool {
 	return true
 }
 
+// beat learns how regularly the peer sends. Datagrams of one burst count as one.
+func (c *Conn) beat(now time.Time) {
+	if gap := now.Sub(c.lastRecv); gap >= burstGap {
+		c.rhythm += (min(gap, c.ep.cfg.KeepAlive) - c.rhythm) / 8
+	}
+}
+
 func isClose(frames []byte) bool { return len(frames) > 0 && frames[0] == frameClose }
 
-func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
-	answered := false
+// takeFrames takes a datagram's frames. It tells whether there was nothing but what tries a path.
+func (c *Conn) takeFrames(b []byte, from Path, now time.Time) (probe bool) {
+	answered, length := false, len(b)
+	probe = true
 	for len(b) > 0 {
 		f, rest, err := nextFrame(b)
 		if err != nil {
 			c.ep.counters.malformed.Add(1)
-			return
+			return probe
 		}
 		b = rest
+		probe = probe && (f.kind == framePadding || f.kind == frameChallenge || f.kind == frameResponse)
 		switch f.kind {
 		case frameSegments:
 			if c.takeSegments(f.channel, f.body, now); c.state != stateOpen {
-				return
+				return false
 			}
 		case framePing:
 			if !answered { // one datagram gets one pong: no multiplying
@@ -98,17 +110,20 @@ func (c *Conn) takeFrames(b []byte, from netip.AddrPort, now time.Time) {
 				c.measured(rtt, now)
 			}
 		case frameChallenge:
-			if !answered {
+			if !answered { // where it came from, and as long: it is that path that is tried, in both directions
 				answered = true
-				appendPing(c.out.reserve(c, pingLen)[:0], frameResponse, f.token)
+				c.sendApart(from, frameResponse, f.token, length)
 			}
 		case frameResponse:
-			c.arrive(f.token, from, now)
+			if !c.answer(f.token, from, now) {
+				c.arrive(f.token, from, now)
+			}
 		case frameClose:
 			c.end(&CloseError{Code: f.code, Reason: strings.ToValidUTF8(string(f.body), "?"), Remote: true})
-			return
+			return false
 		}
 	}
+	return probe
 }
 
 // takeSegments feeds segments to their channel's core. What they cause waits for endBatch.
@@ -134,14 +149,14 @@ func (c *Conn) takeSegments(id ChannelID, b []byte, now time.Time) {
 	}
 }
 
-// endBatch follows the last datagram of a batch: what it caused leaves together.
-func (c *Conn) endBatch(now time.Time) {
-	c.touched = false
+// endBatch follows the last datagram of a batch: what it caused leaves together. It tells whether there is data to send.
+func (c *Conn) endBatch(now time.Time) (offered bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.touched = false
 	if c.state == stateOpen {
 		c.judge(now)
-		c.flush(now)
+		offered = c.push(now)
 	}
 	for i, ch := range c.fed {
 		ch.fed, c.fed[i] = false, nil
@@ -149,6 +164,7 @@ func (c *Conn) endBatch(now time.Time) {
 		ch.markWritable()
 	}
 	c.fed = c.fed[:0]
+	return offered
 }
 
 // measured takes a round trip that a pong has measured.

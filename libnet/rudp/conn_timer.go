@@ -26,7 +26,7 @@ func (c *Conn) due(now time.Time) time.Time {
 		if c.retryDue(now) {
 			c.writeRaw(c.dialing.datagram)
 			if c.ep.observed() {
-				c.tell(now, HandshakeRetried{Addr: c.addr})
+				c.tell(now, HandshakeRetried{Addr: c.path.Addr})
 			}
 		}
 		return c.retryAt
@@ -75,18 +75,7 @@ func (c *Conn) tick(now time.Time) time.Time {
 		c.keyed = now
 		c.sealed = (c.sealed>>epochBits + 1) << epochBits // the peer follows
 	}
-	if !c.confirmed {
-		if c.retryDue(now) {
-			c.ping(now)
-		}
-		next = earlier(next, c.retryAt)
-	}
-	askAt := c.askAt()
-	if !now.Before(askAt) {
-		c.ping(now)
-		askAt = c.askAt()
-	}
-	next = earlier(next, askAt)
+	next = earlier(next, c.keepAlive(now))
 	c.wakeAt = time.Time{} // so that flush sets it anew
 	c.poll(now)
 	c.flush(now)
@@ -119,13 +108,38 @@ func (c *Conn) trim() {
 	}
 }
 
-// askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
-// that a path which loses much is not taken for a dead one.
-func (c *Conn) askAt() time.Time {
-	if c.lastPing.After(c.lastRecv) {
-		return c.lastPing.Add(max(c.ep.cfg.KeepAlive/keepAliveRepeats, 2*duration(c.rtt.Smoothed())))
+// keepAlive asks the peer for a sign of life if it is time to, and says when to look again.
+func (c *Conn) keepAlive(now time.Time) time.Time {
+	if !c.confirmed {
+		if c.retryDue(now) {
+			c.ping(now)
+		}
+		return c.retryAt
 	}
-	return c.lastRecv.Add(c.ep.cfg.KeepAlive)
+	if !now.Before(c.askAt()) {
+		c.ping(now)
+	}
+	return c.askAt()
+}
+
+// askAt is when the peer is asked for a sign of life: after a silence, and more often as long as no answer comes, so
+// that a path which loses much is not taken for a dead one. All sessions of an endpoint ask in step, up to one step early:
+// waking up costs a host with many idle sessions more than what it then does. Who dialled waits a step longer, so that a
+// host asks all its guests in one go rather than be woken by each. Where the peer sends regularly, as with a live stream, a
+// short silence is enough: a NAT on the way may have forgotten the session, and only what goes out opens it again.
+func (c *Conn) askAt() time.Time {
+	step := max(c.ep.cfg.KeepAlive/keepAliveRepeats, 1)
+	at := c.lastRecv.Add(c.ep.cfg.KeepAlive)
+	silence := max(silentBeats*c.rhythm, minSilence)
+	switch {
+	case c.lastPing.After(c.lastRecv):
+		at = c.lastPing.Add(max(step, 2*duration(c.rtt.Smoothed())))
+	case silence < c.ep.cfg.KeepAlive:
+		return c.lastRecv.Add(silence)
+	case c.dialed:
+		at = at.Add(step)
+	}
+	return at.Add(-(at.Sub(c.ep.start) % step))
 }
 
 func earlier(a, b time.Time) time.Time {

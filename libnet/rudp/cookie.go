@@ -13,7 +13,7 @@ import (
 )
 
 // cookies make an initiator show that it receives at its address before a handshake is computed, without state: a
-// cookie is a MAC of the address, the initiation and the time. It belongs to the read loop.
+// cookie is a MAC of the address, the initiation and the time. The gate guards it.
 type cookies struct {
 	mac   hash.Hash
 	start time.Time
@@ -76,6 +76,6 @@ func (c *Conn) useCookie(cookie []byte) {
 	copy(c.dialing.datagram[MaxDatagram-cookieLen:], cookie)
 	c.writeRaw(c.dialing.datagram)
 	if c.ep.observed() {
-		c.tell(time.Now(), HandshakeRetried{Addr: c.addr, Cookie: true})
+		c.tell(time.Now(), HandshakeRetried{Addr: c.path.Addr, Cookie: true})
 	}
 }

@@ -3,63 +3,99 @@
 package rudp
 
 import (
-	"errors"
-	"log/slog"
-	"net"
 	"net/netip"
+	"sync"
 	"time"
 
 	"p2plive/libnet/udp"
 )
 
-// reader is what the read loop owns.
+// reader is what the read loop of one socket owns.
 type reader struct {
-	*Endpoint
-	limits  *limiter
-	cookies *cookies
+	*Socket
 	retries []udp.Message // to be sent after this batch
 	touched []*Conn       // sessions that got datagrams in this batch
+	held    *Conn         // the one whose lock is held: that of the last datagram of the present message
+}
+
+// gate is what guards the endpoint against floods of initiations, whichever socket they come to.
+type gate struct {
+	mu      *sync.Mutex
+	limits  *limiter
+	cookies *cookies
 
 	limited   HandshakeLimited // since the last such event
 	limitedAt time.Time        // of that
 }
 
-// readLoop reads until the socket is closed.
-func (e *Endpoint) readLoop() {
-	start := time.Now()
-	r := &reader{Endpoint: e, limits: newLimiter(start), cookies: newCookies(start)}
-	batch := make([]udp.Message, readBatch)
-	for {
-		n, err := e.sock.ReadBatch(batch)
-		if errors.Is(err, net.ErrClosed) {
-			return
-		}
-		if err != nil {
-			// Some systems report here that an earlier datagram met no listener; reading goes on.
-			e.log.Debug("read failed", slog.Any("error", err))
-			if !e.pause(readErrorPause) {
-				return
-			}
-			continue
-		}
+func newGate(now time.Time) gate {
+	return gate{mu: new(sync.Mutex), limits: newLimiter(now), cookies: newCookies(now)}
+}
+
+// takeAll takes n messages, and what comes meanwhile: one acknowledgement, one wake-up of those who wait and one batch of
+// what it lets them send serve all of it. It gives the time of the last.
+func (r *reader) takeAll(batch []udp.Message, n int) time.Time {
+	for taken := 0; ; {
 		now := time.Now()
 		for _, m := range batch[:n] {
-			for d := range m.Datagrams() {
-				e.counters.datagramsIn.Add(1)
-				e.counters.bytesIn.Add(uint64(len(d)))
-				r.handle(d, m.Addr, now)
-			}
+			taken += r.take(m, now)
 		}
-		if len(r.retries) > 0 {
-			r.write(r.retries)
-			clear(r.retries)
-			r.retries = r.retries[:0]
+		if taken >= drainBatch {
+			return now
 		}
-		for i, c := range r.touched {
-			c.endBatch(now)
-			r.touched[i] = nil
+		if n, _ = r.sock.ReadMore(batch); n == 0 {
+			return now // an error will come again
 		}
-		r.touched = r.touched[:0]
+	}
+}
+
+// take takes what came as one: datagrams of one address, mostly of one session, which is locked once for all. It gives
+// their number.
+func (r *reader) take(m udp.Message, now time.Time) int {
+	count := 0
+	for d := range m.Datagrams() {
+		count++
+		r.handle(d, m.Addr, now)
+	}
+	r.letGo()
+	r.ep.counters.datagramsIn.Add(uint64(count))
+	r.ep.counters.bytesIn.Add(uint64(len(m.Buf)))
+	return count
+}
+
+// hold locks the session that a data datagram is for; nil: there is none. It stays locked until letGo.
+func (r *reader) hold(id connID) *Conn {
+	if r.held == nil || r.held.local != id {
+		r.letGo()
+		if r.held = r.ep.lookup(id); r.held != nil {
+			r.held.mu.Lock()
+		}
+	}
+	return r.held
+}
+
+func (r *reader) letGo() {
+	if r.held != nil {
+		r.held.mu.Unlock()
+		r.held = nil
+	}
+}
+
+// endBatch sends what the datagrams of a batch have caused.
+func (r *reader) endBatch(now time.Time) {
+	if len(r.retries) > 0 {
+		r.write(r.retries)
+		clear(r.retries)
+		r.retries = r.retries[:0]
+	}
+	offered := false
+	for i, c := range r.touched {
+		offered = c.endBatch(now) || offered
+		r.touched[i] = nil
+	}
+	r.touched = r.touched[:0]
+	if offered {
+		r.ep.sendSome()
 	}
 }
 
@@ -77,16 +113,19 @@ func (e *Endpoint) pause(d time.Duration) bool {
 
 // handle takes one datagram from anybody.
 func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
+	if len(b) > 0 && b[0] == typeData {
+		r.handleData(b, from, now)
+		return
+	}
+	r.letGo()
 	if foreign(b) {
-		r.counters.foreign.Add(1)
-		if r.cfg.OnPacket != nil {
-			r.cfg.OnPacket(b, from)
+		r.ep.counters.foreign.Add(1)
+		if r.onPacket != nil {
+			r.onPacket(b, from)
 		}
 		return
 	}
 	switch b[0] {
-	case typeData:
-		r.handleData(b, from, now)
 	case typeInitiation:
 		r.handleInitiation(b, from, now)
 	case typeResponse:
@@ -94,22 +133,22 @@ func (r *reader) handle(b []byte, from netip.AddrPort, now time.Time) {
 	case typeRetry:
 		r.handleRetry(b)
 	default:
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 	}
 }
 
 func (r *reader) handleData(b []byte, from netip.AddrPort, now time.Time) {
 	id, counter, ok := parseDataHeader(b)
 	if !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
-	c := r.lookup(id)
+	c := r.hold(id)
 	if c == nil {
-		r.counters.unknownSession.Add(1)
+		r.ep.counters.unknownSession.Add(1)
 		return
 	}
-	if c.receive(b, counter, from, now) && !c.touched {
+	if c.receive(b, counter, Path{r.Socket, from}, now) && !c.touched {
 		c.touched = true
 		r.touched = append(r.touched, c)
 	}
@@ -118,12 +157,12 @@ func (r *reader) handleData(b []byte, from netip.AddrPort, now time.Time) {
 func (r *reader) handleResponse(b []byte) {
 	id, ok := parseHandshakeHeader(b, typeResponse, responseLen)
 	if !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
-	c := r.lookup(id)
+	c := r.ep.lookup(id)
 	if c == nil {
-		r.counters.unknownSession.Add(1)
+		r.ep.counters.unknownSession.Add(1)
 		return
 	}
 	select {
@@ -136,14 +175,14 @@ func (r *reader) handleResponse(b []byte) {
 // from running sessions.
 func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) {
 	if _, ok := parseHandshakeHeader(b, typeInitiation, MaxDatagram); !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
 	key := initiationKey(b[initHeaderLen:])
-	response, known := r.repeatedResponse(key)
+	response, known := r.ep.repeatedResponse(key)
 	switch {
 	case response != nil:
-		r.write([]udp.Message{{Buf: response, Addr: from}})
+		r.writeOne(response, from)
 	case known:
 	default:
 		r.admit(key, b, from, now)
@@ -152,31 +191,34 @@ func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) 
 
 // admit lets a new initiation pass to the responder, as far as the limits allow.
 func (r *reader) admit(key initiationKey, b []byte, from netip.AddrPort, now time.Time) {
-	switch r.limits.judge(from.Addr(), r.cookies.valid(b, from, now), now) {
+	g := &r.ep.gate
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	switch g.limits.judge(from.Addr(), g.cookies.valid(b, from, now), now) {
 	case admitted:
-		if !r.enqueue(key, b, from) {
-			r.counters.handshakesLimited.Add(1)
-			r.tellLimited(from, false, now)
+		if !r.ep.enqueue(key, b, Path{r.Socket, from}) {
+			r.ep.counters.handshakesLimited.Add(1)
+			r.ep.tellLimited(from, false, now)
 		}
 	case refused:
-		r.counters.handshakesLimited.Add(1)
-		r.tellLimited(from, false, now)
+		r.ep.counters.handshakesLimited.Add(1)
+		r.ep.tellLimited(from, false, now)
 	case unproved:
-		r.counters.cookiesAsked.Add(1)
-		r.tellLimited(from, true, now)
-		r.retries = append(r.retries, udp.Message{Buf: r.cookies.retry(b, from, now), Addr: from})
+		r.ep.counters.cookiesAsked.Add(1)
+		r.ep.tellLimited(from, true, now)
+		r.retries = append(r.retries, udp.Message{Buf: g.cookies.retry(b, from, now), Addr: from})
 	}
 }
 
 func (r *reader) handleRetry(b []byte) {
 	id, ok := parseHandshakeHeader(b, typeRetry, retryLen)
 	if !ok {
-		r.counters.malformed.Add(1)
+		r.ep.counters.malformed.Add(1)
 		return
 	}
-	c := r.lookup(id)
+	c := r.ep.lookup(id)
 	if c == nil {
-		r.counters.unknownSession.Add(1)
+		r.ep.counters.unknownSession.Add(1)
 		return
 	}
 	c.useCookie(b[retryLen-cookieLen:])

@@ -18,6 +18,9 @@
 // left ([SendOptions]); the receiver learns how many are missing. A full send queue blocks [Channel.Send], and a receive
 // queue that is not read closes the window of the sender.
 //
+// While a path loses datagrams at random, channels that carry what must not be late add parity segments, from which the
+// receiver finds what is lost without a round trip; what they may cost is bounded, and nothing without losses.
+//
 // # Sharing the line
 //
 // What a session has in flight is bounded by the delay it adds to its path: it leaves the line to other traffic before
@@ -27,10 +30,10 @@
 //
 // # Life of a session
 //
-// Dial takes one round trip. A session renews its keys, survives a change of either side's address, and ends by
-// [Conn.Close], by the peer's, or when nothing authentic has come for [Config.IdleTimeout]. Close ends it at once and
-// gives up what is queued; wait with [Channel.Flush] before it where that matters. Errors of a session that has ended match
-// [net.ErrClosed]; a [*CloseError] says who closed it and why.
+// Dial takes one round trip. A session renews its keys, survives a change of either side's address, and goes to a better
+// path when told of one ([Conn.Probe], [Conn.Move]). It ends by [Conn.Close], by the peer's, or when nothing authentic has
+// come for [Config.IdleTimeout]. Close ends it at once and gives up what is queued; wait with [Channel.Flush] before it
+// where that matters. Errors of a session that has ended match [net.ErrClosed]; a [*CloseError] says who closed it and why.
 //
 // Whatever does not parse or verify is dropped, counted in [EndpointStats] and never answered. Handshakes are limited per
 // address; a flood of them from forged addresses meets cookies.

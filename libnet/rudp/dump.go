@@ -37,11 +37,11 @@ func (s connState) String() string {
 // is written to.
 func (e *Endpoint) Dump(w io.Writer) error {
 	now := time.Now()
-	s, sock := e.Stats(), e.sock.Stats()
+	s := e.Stats()
 	_, err := fmt.Fprintf(w, "endpoint=%v addr=%v sessions=%d halfopen=%d in=%d out=%d bytesin=%d bytesout=%d writeerrors=%d "+
 		"malformed=%d unauthentic=%d replayed=%d limited=%d gso=%t gro=%t uplink=%.0f\n",
 		e.id, e.LocalAddr(), s.Sessions, s.HalfOpen, s.DatagramsIn, s.DatagramsOut, s.BytesIn, s.BytesOut, s.WriteErrors,
-		s.Malformed, s.Unauthentic, s.Replayed, s.HandshakesLimited, sock.GSO, sock.GRO, e.Uplink())
+		s.Malformed, s.Unauthentic, s.Replayed, s.HandshakesLimited, s.GSO, s.GRO, e.Uplink())
 	if err != nil {
 		return err
 	}
@@ -72,9 +72,9 @@ func (c *Conn) dump(b *bytes.Buffer, now time.Time) {
 		share = 100 * float64(s.Retransmits) / float64(s.SegmentsOut)
 	}
 	fmt.Fprintf(b, "session=%v state=%v peer=%v addr=%v age=%v silent=%v rtt=%v minrtt=%v window=%d inflight=%d "+
-		"sent=%d again=%d(%.1f%%) loss=%.2f%% timeouts=%d expired=%d skipped=%d moves=%d epoch=%d",
-		c.ID(), c.state, c.peer, c.addr, round(now.Sub(c.created)), round(now.Sub(c.lastRecv)), round(s.RTT), round(s.MinRTT),
-		c.congest.Window(), c.bytesInFlight(), s.SegmentsOut, s.Retransmits, share, 100*c.congest.Estimates().Loss,
+		"sent=%d again=%d(%.1f%%) parities=%d found=%d loss=%.2f%% timeouts=%d expired=%d skipped=%d moves=%d epoch=%d",
+		c.ID(), c.state, c.peer, c.path.Addr, round(now.Sub(c.created)), round(now.Sub(c.lastRecv)), round(s.RTT), round(s.MinRTT),
+		c.congest.Window(), c.bytesInFlight(), s.SegmentsOut, s.Retransmits, share, s.Parities, s.Recovered, 100*c.congest.Estimates().Loss,
 		s.Timeouts, s.Expired, s.Skipped, s.Moves, c.sealed>>epochBits)
 	for _, id := range slices.Sorted(maps.Keys(c.channels)) {
 		ch := c.channels[id]

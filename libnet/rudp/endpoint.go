@@ -10,26 +10,27 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
-
-	"p2plive/libnet/udp"
 )
 
-// Endpoint is one UDP socket with all its sessions. Its methods may be called from any goroutine.
+// Endpoint is a UDP socket, at times with further ones, and all their sessions. Its methods may be called from any goroutine.
 type Endpoint struct {
 	cfg      Config
 	id       PeerID
 	log      *slog.Logger
-	sock     *udp.Socket
+	main     *Socket
 	start    time.Time     // pings carry times since then
 	epoch    time.Duration // start since the Unix epoch
 	flights  sync.Pool     // of *flight, each owned by a session's packer until it is written
 	counters endpointCounters
 	timers   timerQueue
 	pacing   *pacing
+	gate     gate
 	accept   chan *Conn
 	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}
@@ -42,6 +43,7 @@ type Endpoint struct {
 	initiations map[initiationKey]*Conn // answered ones with their sessions; nil: not answered yet
 	halfOpen    *list.List              // of *Conn, oldest first
 	sessions    int                     // dialled, being dialled or accepted
+	further     map[*Socket]bool
 }
 
 // Listen starts an endpoint on a socket. It takes ownership of pc, also when it fails.
@@ -51,21 +53,16 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		pc.Close()
 		return nil, err
 	}
-	sock, err := udp.NewConfig(pc, udp.Config{NoOffload: cfg.NoOffload})
-	if err != nil {
-		pc.Close()
-		return nil, fmt.Errorf("rudp: %w", err)
-	}
 	now := time.Now()
 	e := &Endpoint{
 		cfg:         cfg,
 		id:          cfg.Identity.ID(),
 		log:         cfg.Logger,
-		sock:        sock,
 		start:       now,
 		epoch:       time.Duration(now.UnixNano()),
 		flights:     sync.Pool{New: func() any { return new(flight) }},
 		pacing:      newPacing(time.Duration(now.UnixNano())),
+		gate:        newGate(now),
 		timers:      timerQueue{wake: make(chan struct{}, 1)},
 		accept:      make(chan *Conn, cfg.AcceptBacklog),
 		inbound:     make(chan *inbound, maxInbound),
@@ -73,9 +70,13 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 		conns:       make(map[connID]*Conn),
 		initiations: make(map[initiationKey]*Conn),
 		halfOpen:    list.New(),
+		further:     make(map[*Socket]bool),
+	}
+	if e.main, err = e.newSocket(pc, cfg.OnPacket); err != nil {
+		return nil, err
 	}
 	e.running.Go(func() { e.timers.run(e.done) })
-	e.running.Go(e.readLoop)
+	e.running.Go(e.main.readLoop)
 	e.running.Go(e.sendLoop)
 	e.running.Go(e.respondLoop)
 	return e, nil
@@ -84,8 +85,8 @@ func Listen(pc net.PacketConn, cfg Config) (*Endpoint, error) {
 // ID is the endpoint's own peer id.
 func (e *Endpoint) ID() PeerID { return e.id }
 
-// LocalAddr is the address of the socket; its IP is unspecified when bound to all addresses.
-func (e *Endpoint) LocalAddr() netip.AddrPort { return e.sock.LocalAddr() }
+// LocalAddr is the address of the first socket; its IP is unspecified when bound to all addresses.
+func (e *Endpoint) LocalAddr() netip.AddrPort { return e.main.LocalAddr() }
 
 // Dial opens a session with the peer that holds the key of the given id at addr. It ends with the context,
 // after Config.HandshakeTimeout with ErrHandshakeTimeout, or with a *CloseError of CodeBusy.
@@ -93,15 +94,11 @@ func (e *Endpoint) LocalAddr() netip.AddrPort { return e.sock.LocalAddr() }
 // Each successful Dial is a session of its own: when two peers dial each other at the same time, both
 // sessions come to be, and each peer also gets one from Accept.
 func (e *Endpoint) Dial(ctx context.Context, addr netip.AddrPort, peer PeerID) (*Conn, error) {
-	c, err := e.dial(ctx, addr, peer)
-	if err != nil {
-		return nil, fmt.Errorf("dial %s: %w", addr, err)
-	}
-	e.counters.dialed.Add(1)
-	return c, nil
+	return e.main.Dial(ctx, addr, peer)
 }
 
-func (e *Endpoint) dial(ctx context.Context, addr netip.AddrPort, peer PeerID) (*Conn, error) {
+func (e *Endpoint) dial(ctx context.Context, to Path, peer PeerID) (*Conn, error) {
+	addr := to.Addr
 	if !addr.IsValid() || addr.Port() == 0 {
 		return nil, errors.New("invalid address")
 	}
@@ -114,9 +111,13 @@ func (e *Endpoint) dial(ctx context.Context, addr netip.AddrPort, peer PeerID) (
 	limited, cancel := context.WithTimeoutCause(ctx, e.cfg.HandshakeTimeout, ErrHandshakeTimeout)
 	defer cancel()
 
-	c := newConn(e, netip.AddrPortFrom(addr.Addr().Unmap(), addr.Port()), peer, time.Now())
+	c := newConn(to.plain(), peer, time.Now())
 	if err := e.admit(c); err != nil {
 		return nil, err
+	}
+	if to.Socket.dead() {
+		c.abandon(ErrSocketClosed)
+		return nil, ErrSocketClosed
 	}
 	if err := c.startDial(time.Now()); err != nil {
 		c.abandon(err)
@@ -152,40 +153,23 @@ func (e *Endpoint) Accept(ctx context.Context) (*Conn, error) {
 	}
 }
 
-// WriteTo sends a datagram of another protocol, such as STUN, from the endpoint's socket.
+// WriteTo sends a datagram of another protocol, such as STUN, from the endpoint's first socket.
 func (e *Endpoint) WriteTo(b []byte, addr netip.AddrPort) (int, error) {
-	if !foreign(b) {
-		return 0, errors.New("rudp: the first byte of the datagram belongs to this protocol")
-	}
-	if err := e.write([]udp.Message{{Buf: b, Addr: addr}}); err != nil {
-		return 0, err
-	}
-	return len(b), nil
-}
-
-// write sends datagrams and counts them.
-func (e *Endpoint) write(ms []udp.Message) error {
-	bytes := 0
-	for _, m := range ms {
-		bytes += len(m.Buf)
-	}
-	n, err := e.sock.WriteBatch(ms)
-	e.counters.datagramsOut.Add(uint64(n))
-	e.counters.bytesOut.Add(uint64(bytes))
-	e.counters.writeErrors.Add(uint64(len(ms) - n))
-	return err
+	return e.main.WriteTo(b, addr)
 }
 
 // Stats counts what passed the endpoint.
 func (e *Endpoint) Stats() EndpointStats {
 	s := e.counters.snapshot()
+	sock := e.main.sock.Stats()
+	s.GSO, s.GRO = sock.GSO, sock.GRO
 	e.mu.RLock()
 	defer e.mu.RUnlock()
 	s.Sessions, s.HalfOpen = e.sessions, e.halfOpen.Len()
 	return s
 }
 
-// Close tells all peers, closes the socket and returns when the endpoint's goroutines have ended. Pending
+// Close tells all peers, closes the sockets and returns when the endpoint's goroutines have ended. Pending
 // calls of its methods and its sessions' return.
 func (e *Endpoint) Close() error {
 	e.mu.Lock()
@@ -195,17 +179,18 @@ func (e *Endpoint) Close() error {
 		return nil
 	}
 	e.closed = true
-	conns := make([]*Conn, 0, len(e.conns))
-	for _, c := range e.conns {
-		conns = append(conns, c)
-	}
+	conns := e.allConns()
+	further := slices.Collect(maps.Keys(e.further))
 	e.mu.Unlock()
 
 	for _, c := range conns {
 		c.shutdown()
 	}
 	close(e.done)
-	err := e.sock.Close()
+	err := e.main.shut()
+	for _, s := range further {
+		s.shut()
+	}
 	e.running.Wait()
 	e.mu.Lock()
 	clear(e.initiations) // those that the responder never came to
@@ -313,6 +298,9 @@ func (e *Endpoint) forget(c *Conn) {
 	e.mu.Unlock()
 	e.timers.remove(c)
 }
+
+// allConns is a copy of the table of sessions. The caller holds e.mu.
+func (e *Endpoint) allConns() []*Conn { return slices.Collect(maps.Values(e.conns)) }
 
 func (e *Endpoint) lookup(id connID) *Conn {
 	e.mu.RLock()

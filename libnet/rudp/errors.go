@@ -28,9 +28,14 @@ var (
 	// ErrPathBlocked ends a session from which signs of life still come, but no acknowledgement of what a channel sends
 	// again and again, for twice Config.IdleTimeout: the path drops datagrams for their size, below MaxDatagram.
 	ErrPathBlocked error = &timeoutError{"rudp: the path carries no data any more: datagrams may be too long for it"}
-	// ErrKeyExhausted ended a session that had sealed as many datagrams as its key may. Keys are renewed now: it
-	// does not occur any more.
-	ErrKeyExhausted error = &closedError{"rudp: session key used up"}
+	// ErrProbeTimeout is returned by Conn.Probe when no answer came in time.
+	ErrProbeTimeout = errors.New("rudp: no answer to the probe")
+	// ErrTooManyProbes is returned by Conn.Probe when maxProbes others of the session wait for their answers.
+	ErrTooManyProbes = errors.New("rudp: too many probes at the same time")
+	// ErrSocketClosed ends a session whose path was a further socket that is gone.
+	ErrSocketClosed error = &closedError{"rudp: the session's socket is closed"}
+	// ErrTooManySockets is returned by AddSocket when the endpoint has maxSockets further sockets.
+	ErrTooManySockets = errors.New("rudp: too many sockets")
 	// ErrEndpointClosed is returned by an endpoint's methods after Close.
 	ErrEndpointClosed error = &closedError{"rudp: endpoint closed"}
 )

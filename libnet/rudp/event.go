@@ -82,7 +82,8 @@ type Rekeyed struct {
 	Epoch   uint64 // keys before this one
 }
 
-// PathChanged: the peer has shown that it receives at another address, and gets everything there from now on.
+// PathChanged: the peer has shown that it receives by another path, and gets everything there from now on. The
+// addresses are the same where another socket of ours is what has changed.
 type PathChanged struct {
 	From, To netip.AddrPort
 }
@@ -125,7 +126,7 @@ type observation struct {
 // tellUp reports that the session is open. The caller holds c.mu.
 func (c *Conn) tellUp(now time.Time, dialed bool) {
 	c.observation.up, c.observation.window = true, c.congest.Window()
-	c.tell(now, SessionUp{Addr: c.addr, Dialed: dialed, Took: now.Sub(c.created)})
+	c.tell(now, SessionUp{Addr: c.path.Addr, Dialed: dialed, Took: now.Sub(c.created)})
 }
 
 // tellEnd reports the end of the session, or of the attempt at one. The caller holds c.mu.
@@ -133,7 +134,7 @@ func (c *Conn) tellEnd(cause error) {
 	if c.observation.up {
 		c.tell(time.Now(), SessionDown{Cause: cause})
 	} else {
-		c.tell(time.Now(), HandshakeFailed{Addr: c.addr, Cause: cause})
+		c.tell(time.Now(), HandshakeFailed{Addr: c.path.Addr, Cause: cause})
 	}
 }
 
@@ -167,19 +168,21 @@ func (c *Conn) tellExpired(now time.Time) {
 }
 
 // tellLimited counts an initiation that got no handshake, and reports those since the last report.
-func (r *reader) tellLimited(from netip.AddrPort, asked bool, now time.Time) {
-	if !r.observed() {
+// The caller holds e.gate.mu.
+func (e *Endpoint) tellLimited(from netip.AddrPort, asked bool, now time.Time) {
+	if !e.observed() {
 		return
 	}
+	g := &e.gate
 	if asked {
-		r.limited.Asked++
+		g.limited.Asked++
 	} else {
-		r.limited.Dropped++
+		g.limited.Dropped++
 	}
-	if now.Sub(r.limitedAt) < limitedInterval {
+	if now.Sub(g.limitedAt) < limitedInterval {
 		return
 	}
-	r.limited.From = from
-	r.cfg.OnEvent(Event{Time: now, Data: r.limited})
-	r.limited, r.limitedAt = HandshakeLimited{}, now
+	g.limited.From = from
+	e.cfg.OnEvent(Event{Time: now, Data: g.limited})
+	g.limited, g.limitedAt = HandshakeLimited{}, now
 }

@@ -167,7 +167,7 @@ func TestHalfOpenEviction(t *testing.T) {
 		defer w.close()
 		e, _ := w.endpoint(near, nil)
 		for i := range maxHalfOpen + 10 {
-			c := newConn(e, e.LocalAddr(), PeerID{}, time.Now())
+			c := newConn(Path{e.main, e.LocalAddr()}, PeerID{}, time.Now())
 			evicted, err := e.admitHalfOpen(c)
 			if err != nil || (evicted != nil) != (i >= maxHalfOpen) {
 				t.Fatalf("%d: evicted %v, %v", i, evicted != nil, err)

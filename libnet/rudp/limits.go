@@ -35,6 +35,12 @@ const (
 	// defaultKeepAlive: below the shortest UDP mapping timeouts seen in home routers (some 10 s under
 	// load), with room for losses before defaultIdleTimeout.
 	defaultKeepAlive = 2 * time.Second
+	// silentBeats of the peer's rhythm without a word make a silence, at least minSilence and at most the KeepAlive:
+	// longer than the gap of one lost and repeated datagram, shorter than a viewer's buffer. What follows within
+	// burstGap belongs to the burst before.
+	silentBeats = 4
+	minSilence  = 200 * time.Millisecond
+	burstGap    = 5 * time.Millisecond
 	// keepAliveRepeats times in that interval an unanswered question is asked again.
 	keepAliveRepeats = 4
 	// defaultHandshakeTimeout: five or more initiations; a user waits no longer before the next address.
@@ -101,6 +107,23 @@ const (
 	rekeyInterval = 10 * time.Minute
 	// challengeInterval is the least time between two challenges to another address that the peer seems to have.
 	challengeInterval = 100 * time.Millisecond
+	// maxProbes bounds the addresses of a peer that are tried at the same time, and those remembered that have
+	// answered: more than a host has interfaces, families and NATs.
+	maxProbes = 16
+	// probeRetry is the first wait for the answer to a Probe; it doubles up to probeRetryMax. NATs on the way may
+	// need both sides' first datagrams to cross, so it is short.
+	probeRetry    = 100 * time.Millisecond
+	probeRetryMax = time.Second
+	// probeMemory challenges of a Probe have their times remembered: six seconds of them.
+	probeMemory = 8
+	// proofTime is how long after its answer an address may be moved to.
+	proofTime = 10 * time.Second
+	// acceptorSettles and diallerSettles are how long after a Move the peer's present address does not move the session
+	// back: some round trips, for the peer to follow. When both have moved, the acceptor gives way.
+	acceptorSettles = time.Second
+	diallerSettles  = 2 * time.Second
+	// maxSockets bounds the further sockets: an edge's tunnels, or the hundreds that a search for a port opens.
+	maxSockets = 4096
 	// replayWindow is how far behind the newest counter a datagram may come. Larger than any batch that
 	// reordering can overtake: 2048 datagrams are 50 ms at 400 Mbit/s.
 	replayWindow = 2048
@@ -113,12 +136,42 @@ const (
 	maxChannels = 64
 	// defaultSendQueue: one second at 4 Mbit/s. A live stream gains nothing from queueing longer.
 	defaultSendQueue = 512 << 10
-	// defaultRecvQueue also bounds one channel's rate: 512 KiB in flight carry 80 Mbit/s at 50 ms.
-	defaultRecvQueue = 512 << 10
+	// defaultRecvQueue also bounds one channel's rate: what comes behind a loss waits in it for the repetition. Three
+	// round trips of 50 ms at 50 Mbit/s, for the one under way and two in which the same segment is lost again.
+	defaultRecvQueue = 1 << 20
 	// minQueue: a message must fit while another one is still being read or acknowledged.
 	minQueue = 2 * MaxMessage
 	// maxRecvQueue: the window field of a KCP segment has 16 bits.
 	maxRecvQueue = 8 << 20
+)
+
+// Redundancy: parity segments, where a repetition would come too late.
+const (
+	// lossMemory is over how many datagrams the loss is taken, once there have been as many; lossPrior datagrams that
+	// were not lost are put before them, so that one early loss does not look like many.
+	lossMemory = 1024
+	lossPrior  = 32
+	// redundancyLoss: from one loss in 400 on, every 50th message of 8 KiB waits for a repetition.
+	redundancyLoss = 0.0025
+	// redundancyRTT: what a repetition costs below that, nobody sees. It is the path's own round trip: one that is long
+	// because a host is overloaded would only get longer by the work of parity segments.
+	redundancyRTT = 10 * time.Millisecond
+	// redundancyQueue: with that much delay the losses may be those of a full queue, which more bytes make worse.
+	redundancyQueue = 10 * time.Millisecond
+	// redundancyPause is how long there is none after such a queue; twice as long each further time, up to
+	// maxRedundancyPause: on a line that the stream nearly fills there is room for the stream alone.
+	redundancyPause    = 3 * time.Second
+	maxRedundancyPause = time.Minute
+	// lightRedundancy, repetitions included, is a parity segment for each message of 8 KiB, and a second one for every
+	// eighth: as long as losses are light, nearly all come in time. Beyond lightLoss no such share would do that;
+	// leastRedundancy holds all that is sent below 1.2 times the messages' bytes. Above heavyLoss, each further loss is
+	// worth redundancySlope times its bytes, up to mostRedundancy.
+	lightLoss       = 0.02
+	lightRedundancy = 0.16
+	leastRedundancy = 0.139
+	heavyLoss       = 0.06
+	redundancySlope = 4
+	mostRedundancy  = 0.4
 )
 
 // The pump.
@@ -133,13 +186,19 @@ const (
 	maxPadding = 96
 	// initialWindow lets the first messages go without a round trip of probing: two pieces of 16 KiB.
 	initialWindow = 32 * MaxDatagram
+	// maxInline is what the read loop sends before it reads again: some 200 us.
+	maxInline = 256 << 10
 	// maxHold is what is sent in one go while a session's lock is held: two batches, some 100 us.
 	maxHold = 2 * writeBatch * MaxDatagram
 	// quantum is what a channel sends in its turn: about one message's worth of datagrams.
 	quantum = 8 << 10
-	// readBatch and writeBatch bound the datagrams of one system call; 64 full datagrams are 79 KB.
-	readBatch  = 64
-	writeBatch = 64
+	// readBatch bounds the messages of one system call, each of which may be up to 53 datagrams that the kernel merged.
+	readBatch = 64
+	// drainBatch datagrams are taken, if they come fast enough, before anything is acknowledged: half of what the
+	// default receive queue lets a peer have in flight.
+	drainBatch = 2 * writeBatch
+	// writeBatch bounds the datagrams of one: two merged sends of as many full datagrams as an IP packet has room for.
+	writeBatch = 2 * ((65535 - 20 - 8) / MaxDatagram)
 )
 
 // readErrorPause keeps a socket that fails for a while, as when its interface goes away, from taking a core.

@@ -4,6 +4,7 @@ package rudp
 
 import (
 	"net"
+	"net/netip"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -12,12 +13,14 @@ import (
 	"p2plive/libnet/simnet"
 )
 
-// roamer is a PacketConn whose address changes: it writes to the newest of its sockets and reads from all.
+// roamer is a PacketConn whose address changes: it writes to the newest of its sockets, or to the one that a destination
+// is reached by, and reads from all.
 type roamer struct {
 	net.PacketConn // the first, for its address and deadlines
 	mu             sync.Mutex
 	current        net.PacketConn
 	all            []net.PacketConn
+	routes         map[string]net.PacketConn // by destination
 	in             chan packetFrom
 	done           chan struct{}
 	readers        sync.WaitGroup
@@ -29,15 +32,30 @@ type packetFrom struct {
 }
 
 func newRoamer(pc net.PacketConn) *roamer {
-	r := &roamer{PacketConn: pc, in: make(chan packetFrom, 1000), done: make(chan struct{})}
+	r := &roamer{PacketConn: pc, in: make(chan packetFrom, 1000), done: make(chan struct{}), routes: map[string]net.PacketConn{}}
 	r.move(pc)
 	return r
 }
 
 func (r *roamer) move(pc net.PacketConn) {
+	r.also(pc)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.current, r.all = pc, append(r.all, pc)
+	r.current = pc
+}
+
+// route makes pc the socket by which a destination is reached.
+func (r *roamer) route(to netip.AddrPort, pc net.PacketConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.routes[to.String()] = pc
+}
+
+// also adds a socket to read from.
+func (r *roamer) also(pc net.PacketConn) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.all = append(r.all, pc)
 	r.readers.Go(func() {
 		for {
 			b := make([]byte, 2048)
@@ -66,6 +84,9 @@ func (r *roamer) ReadFrom(b []byte) (int, net.Addr, error) {
 func (r *roamer) WriteTo(b []byte, to net.Addr) (int, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	if pc := r.routes[to.String()]; pc != nil {
+		return pc.WriteTo(b, to)
+	}
 	return r.current.WriteTo(b, to)
 }
 

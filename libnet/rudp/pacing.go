@@ -3,6 +3,7 @@
 package rudp
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -10,10 +11,12 @@ import (
 	"p2plive/libnet/rudp/internal/cc"
 )
 
-// pacing deals the endpoint's uplink among its sessions. Its goroutine sends all data; what must not wait
-// (acknowledgements, probes, pings) leaves on the goroutine that caused it.
+// pacing deals the endpoint's uplink among its sessions. Data leaves on the read loop where acknowledgements have
+// made room for it, otherwise on a goroutine of its own; what must not wait (acknowledgements, probes, pings) leaves on the
+// goroutine that caused it.
 type pacing struct {
-	wake chan struct{} // a session has something to send
+	wake    chan struct{} // a session has something to send
+	sending sync.Mutex    // held by the one who sends as the pacer grants it; no other lock is held when it is taken
 
 	mu    sync.Mutex // may be taken while holding a Conn's mu, never the other way round
 	pacer *cc.Pacer
@@ -23,6 +26,9 @@ type pacing struct {
 func newPacing(now time.Duration) *pacing {
 	return &pacing{wake: make(chan struct{}, 1), pacer: cc.NewPacer(now), clock: now}
 }
+
+// never is as good as no timer at all.
+const never = time.Hour
 
 // grant is what a session may send.
 type grant struct {
@@ -45,7 +51,7 @@ func (p *pacing) next(now time.Duration) (grant, time.Duration) {
 	}
 	deadline, ok := p.pacer.NextDeadline(at)
 	if !ok {
-		return grant{}, time.Hour
+		return grant{}, never
 	}
 	return grant{}, max(deadline-at, time.Microsecond)
 }
@@ -92,12 +98,9 @@ func (e *Endpoint) sendLoop() {
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for {
-		p.mu.Lock()
-		g, wait := p.next(e.since(time.Now()))
-		p.mu.Unlock()
-		for g.conn != nil {
-			g, wait = g.conn.use(g, time.Now())
-		}
+		p.sending.Lock()
+		wait := e.send(math.MaxInt)
+		p.sending.Unlock()
 		timer.Reset(wait)
 		select {
 		case <-timer.C:
@@ -108,13 +111,43 @@ func (e *Endpoint) sendLoop() {
 	}
 }
 
+// sendSome sends on the read loop, for each wake-up of another goroutine that is spared counts: acknowledgements that come
+// meanwhile are taken together. Others wait there to be read, so it leaves what is much to sendLoop, and what must wait.
+func (e *Endpoint) sendSome() {
+	p := e.pacing
+	if !p.sending.TryLock() {
+		signal(p.wake)
+		return
+	}
+	wait := e.send(maxInline)
+	p.sending.Unlock()
+	if wait < never {
+		signal(p.wake)
+	}
+}
+
+// send sends up to a number of bytes and a batch, and says how long there will be nothing more to send. The caller holds
+// pacing.sending.
+func (e *Endpoint) send(limit int) time.Duration {
+	p := e.pacing
+	p.mu.Lock()
+	g, wait := p.next(e.since(time.Now()))
+	p.mu.Unlock()
+	for g.conn != nil && limit > 0 {
+		var sent int
+		g, wait, sent = g.conn.use(g, time.Now())
+		limit -= sent
+	}
+	return wait
+}
+
 // use sends what was granted, and goes on as long as the next grants are for the same session, so that all
-// leaves as one batch. It gives the first grant for another one.
-func (c *Conn) use(g grant, now time.Time) (grant, time.Duration) {
+// leaves as one batch. It gives the first grant for another one, or how long there will be none, and what was sent.
+func (c *Conn) use(g grant, now time.Time) (next grant, wait time.Duration, total int) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := c.ep.pacing
-	for total := 0; ; {
+	for {
 		sent := 0
 		if c.state == stateOpen {
 			sent = c.fill(now, g.class, g.bytes)
@@ -126,7 +159,7 @@ func (c *Conn) use(g grant, now time.Time) (grant, time.Duration) {
 			spent = g.class // could not use the grant
 		}
 		c.demand(now, spent)
-		next, wait := p.next(c.clock)
+		next, wait = p.next(c.clock)
 		p.mu.Unlock()
 		// Others wait for the session's lock: those who send, and the read loop.
 		if total += sent; next.conn != c || total >= maxHold {
@@ -137,33 +170,33 @@ func (c *Conn) use(g grant, now time.Time) (grant, time.Duration) {
 				}
 				c.arm()
 			}
-			return next, wait
+			return next, wait, total
 		}
 		g = next
 	}
 }
 
-// offer tells the pacer what the session could send. The caller holds c.mu.
-func (c *Conn) offer(now time.Time) {
+// offer tells the pacer what the session could send, and the caller if that is news: otherwise somebody is about to send it
+// already. The caller holds c.mu.
+func (c *Conn) offer(now time.Time) bool {
 	if len(c.active) == 0 {
-		return
+		return false
 	}
 	p := c.ep.pacing
 	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.at(c.at(now))
-	some := c.demand(now, noClass)
-	p.mu.Unlock()
-	if some {
-		signal(p.wake)
-	}
+	before := c.wanted
+	c.demand(now, noClass)
+	return c.wanted && !before
 }
 
 // noClass is no class at all.
 const noClass = cc.Class(255)
 
-// demand sets what the pacer knows of the session, and tells whether there is something to send. For the class spent
-// it asks for nothing until something has changed. The caller holds c.mu and pacing.mu.
-func (c *Conn) demand(now time.Time, spent cc.Class) bool {
+// demand sets what the pacer knows of the session. For the class spent it asks for nothing until something has changed.
+// The caller holds c.mu and pacing.mu.
+func (c *Conn) demand(now time.Time, spent cc.Class) {
 	var bytes [Background + 1]int
 	inFlight := c.bytesInFlight()
 	if c.state == stateOpen && c.congest.CanSend(inFlight) {
@@ -182,12 +215,11 @@ func (c *Conn) demand(now time.Time, spent cc.Class) bool {
 	}
 	pacer := c.ep.pacing.pacer
 	pacer.SetRate(&c.place, rate)
-	some := false
+	c.wanted = false
 	for class, n := range bytes {
 		pacer.SetDemand(&c.place, cc.Class(class), n)
-		some = some || n > 0
+		c.wanted = c.wanted || n > 0
 	}
-	return some
 }
 
 // leave takes the session out of the pacer.

@@ -3,7 +3,6 @@
 package rudp
 
 import (
-	"net/netip"
 	"time"
 
 	"p2plive/libnet/rudp/internal/arq"
@@ -112,19 +111,16 @@ func (p *packer) send(c *Conn, ch *Channel, now arq.Time) int {
 	for {
 		p.open(c)
 		n, kind := ch.core.Next(now, p.segments(ch.id))
-		if kind == arq.Copy && p.data {
-			// A copy of what may be in the same datagram is worth nothing.
+		if kind >= arq.Copy && p.data {
+			// A copy of what may be in the same datagram is worth nothing, nor is a parity segment of it.
 			p.sealBehind(c, ch.id, n)
-			c.stats.Retransmits++
+			c.stats.count(kind)
 			return n
 		}
 		if n > 0 {
 			p.extend(ch.id, n)
 			p.data = true
-			c.stats.SegmentsOut++
-			if kind != arq.First {
-				c.stats.Retransmits++
-			}
+			c.stats.count(kind)
 			return n
 		}
 		if p.empty() {
@@ -144,28 +140,18 @@ func (p *packer) sealBehind(c *Conn, id ChannelID, n int) {
 	copy(p.segments(id), segment[:n])
 	p.extend(id, n)
 	p.data = true
-	c.stats.SegmentsOut++
 }
 
 // seal completes the datagram being filled. When more follow, one that is nearly full is made full: datagrams
 // of one size leave as one send.
-func (p *packer) seal(c *Conn, more bool) { p.sealTo(c, c.addr, more) }
-
-func (p *packer) sealTo(c *Conn, to netip.AddrPort, more bool) {
+func (p *packer) seal(c *Conn, more bool) {
 	p.endFrame()
 	if rest := p.rest(); more && len(rest) <= maxPadding {
 		clear(rest)
 		p.end += len(rest)
 	}
-	epoch := c.keys.send.epoch
-	d := c.keys.send.seal(p.space[p.start:p.end:len(p.space)], c.remote, c.sealed)
-	c.sealed++
-	if c.ep.observed() && c.keys.send.epoch != epoch {
-		c.tell(time.Now(), Rekeyed{Sending: true, Epoch: c.keys.send.epoch})
-	}
-	c.stats.DatagramsOut++
-	c.stats.WireOut += uint64(len(d))
-	p.messages[p.count] = udp.Message{Buf: d, Addr: to}
+	d := c.sealNext(p.space[p.start:p.end:len(p.space)])
+	p.messages[p.count] = udp.Message{Buf: d, Addr: c.path.Addr}
 	p.count++
 	p.start += len(d)
 	p.end = p.start
@@ -174,13 +160,26 @@ func (p *packer) sealTo(c *Conn, to netip.AddrPort, more bool) {
 	}
 }
 
-// write hands the batch to the socket. Datagrams that it refuses are lost like others, and repeated.
+// sealNext seals a datagram with room for the tag where it is, and counts it.
+func (c *Conn) sealNext(b []byte) []byte {
+	epoch := c.keys.send.epoch
+	d := c.keys.send.seal(b, c.remote, c.sealed)
+	c.sealed++
+	if c.ep.observed() && c.keys.send.epoch != epoch {
+		c.tell(time.Now(), Rekeyed{Sending: true, Epoch: c.keys.send.epoch})
+	}
+	c.stats.DatagramsOut++
+	c.stats.WireOut += uint64(len(d))
+	return d
+}
+
+// write hands the batch to the socket of the session's path. Datagrams that it refuses are lost like others, and repeated.
 func (p *packer) write(c *Conn) {
 	if p.flight == nil {
 		return
 	}
 	if p.count > 0 {
-		c.ep.write(p.messages[:p.count])
+		c.path.Socket.write(p.messages[:p.count])
 	}
 	p.drop(c.ep)
 }
@@ -205,5 +204,5 @@ func (c *Conn) writeOut() {
 
 // writeRaw sends a handshake datagram. A refusal by the socket is a loss: it is sent again.
 func (c *Conn) writeRaw(b []byte) {
-	c.ep.write([]udp.Message{{Buf: b, Addr: c.addr}})
+	c.path.Socket.writeOne(b, c.path.Addr)
 }

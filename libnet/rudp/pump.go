@@ -25,9 +25,16 @@ func (c *Conn) activate(ch *Channel) {
 	c.active = append(c.active, ch)
 }
 
-// flush sends all that must not wait: acknowledgements, what there is to say of windows, and probes for what is
-// not acknowledged. Data is offered to the pacer. The caller holds c.mu.
+// flush sends all that must not wait (see push), and wakes the one who sends data if there is any. The caller holds c.mu.
 func (c *Conn) flush(now time.Time) {
+	if c.push(now) {
+		signal(c.ep.pacing.wake)
+	}
+}
+
+// push sends acknowledgements, what there is to say of windows, and probes for what is not acknowledged. Data is offered
+// to the pacer; it tells whether there is any. The caller holds c.mu.
+func (c *Conn) push(now time.Time) bool {
 	sent := c.stats.WireOut
 	if c.acknowledges(now) {
 		for _, ch := range c.active {
@@ -43,7 +50,7 @@ func (c *Conn) flush(now time.Time) {
 		c.tellExpired(now)
 	}
 	c.arm()
-	c.offer(now)
+	return c.offer(now)
 }
 
 // acknowledges tells whether what there is to acknowledge leaves now. In the midst of a message it waits for a
@@ -100,6 +107,7 @@ func (c *Conn) hear(f arq.Feedback) {
 	c.heard.Acked += f.Acked
 	c.heard.Lost += f.Lost
 	c.heard.Spurious += f.Spurious
+	c.heard.Recovered += f.Recovered
 	c.heard.Timeout = c.heard.Timeout || f.Timeout
 	if f.RTT > 0 {
 		c.heard.RTT, c.heard.OneWay, c.heard.HasOneWay = f.RTT, f.OneWay, f.HasOneWay
@@ -119,8 +127,14 @@ func (c *Conn) judge(now time.Time) {
 	if h.Lost > 0 {
 		c.congest.OnLost(at, h.Lost)
 	}
+	if h.Recovered > 0 {
+		c.congest.OnRecovered(at, h.Recovered)
+	}
 	if h.Spurious > 0 {
 		c.congest.OnSpurious(at, h.Spurious)
+	}
+	if h.Acked > 0 || h.Lost > 0 {
+		c.protect(h, now)
 	}
 	if c.ep.observed() {
 		if h.Lost > 0 || h.Spurious > 0 {
@@ -131,7 +145,7 @@ func (c *Conn) judge(now time.Time) {
 	if h.Acked > 0 {
 		p := c.ep.pacing
 		p.mu.Lock()
-		p.pacer.OnDelivered(p.at(at), h.Acked, c.congest.Estimates().Queue)
+		p.pacer.OnDelivered(p.at(at), h.Acked, c.congest.Estimates().Queue, c.congest.Limited())
 		p.mu.Unlock()
 	}
 }

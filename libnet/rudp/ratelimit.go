@@ -23,7 +23,7 @@ func (b *bucket) take(now time.Time, rate, burst float64) bool {
 	return true
 }
 
-// limiter bounds handshakes per source and in all. It belongs to the read loop.
+// limiter bounds handshakes per source and in all. The gate guards it.
 type limiter struct {
 	total    bucket
 	calm     bucket // initiators without a cookie

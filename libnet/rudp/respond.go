@@ -5,10 +5,7 @@ package rudp
 import (
 	"errors"
 	"log/slog"
-	"net/netip"
 	"time"
-
-	"p2plive/libnet/udp"
 )
 
 // initiationKey tells copies of an initiation from new ones: its ephemeral public key.
@@ -17,7 +14,7 @@ type initiationKey [keyLen]byte
 // inbound is an initiation on its way to the responder.
 type inbound struct {
 	datagram [MaxDatagram]byte
-	from     netip.AddrPort
+	from     Path
 }
 
 func (i *inbound) key() initiationKey { return initiationKey(i.datagram[initHeaderLen:]) }
@@ -37,7 +34,7 @@ func (e *Endpoint) repeatedResponse(key initiationKey) (response []byte, known b
 }
 
 // enqueue hands an initiation to the responder, or tells that this has enough to do.
-func (e *Endpoint) enqueue(key initiationKey, b []byte, from netip.AddrPort) bool {
+func (e *Endpoint) enqueue(key initiationKey, b []byte, from Path) bool {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if len(e.inbound) == cap(e.inbound) {
@@ -55,10 +52,10 @@ func (e *Endpoint) respondLoop() {
 		case in := <-e.inbound:
 			response, err := e.respond(in, time.Now())
 			if err != nil {
-				e.log.Debug("handshake not answered", slog.Any("from", in.from), slog.Any("error", err))
+				e.log.Debug("handshake not answered", slog.Any("from", in.from.Addr), slog.Any("error", err))
 			}
 			if response != nil {
-				e.write([]udp.Message{{Buf: response, Addr: in.from}})
+				in.from.Socket.writeOne(response, in.from.Addr)
 			}
 		case <-e.done:
 			return
@@ -77,7 +74,7 @@ func (e *Endpoint) respond(in *inbound, now time.Time) (response []byte, err err
 		return nil, err
 	}
 	e.counters.handshakesIn.Add(1)
-	half := newConn(e, in.from, a.peer, now)
+	half := newConn(in.from, a.peer, now)
 	evicted, err := e.admitHalfOpen(half)
 	if errors.Is(err, ErrTooManySessions) {
 		e.counters.handshakesRefused.Add(1)

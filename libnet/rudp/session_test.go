@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,45 @@ func TestMessageTakesHalfARoundTrip(t *testing.T) {
 		}
 		if s := ca.Stats(); s.RTT != 20*time.Millisecond || s.Retransmits != 0 || s.MessagesOut != 100 || s.BytesOut != 100*16<<10 {
 			t.Errorf("stats %+v", s)
+		}
+	})
+}
+
+// A host with idle sessions that were opened at any time wakes up for all of them together: it asks, and each guest answers
+// once.
+func TestIdleSessionsAskInStep(t *testing.T) {
+	const guests, keepAlives = 20, 10
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1)
+		defer w.close()
+		var mu sync.Mutex
+		counting, sent, moments := false, 0, make(map[time.Time]bool)
+		host := w.tapped(near, func(b []byte) [][]byte {
+			mu.Lock()
+			defer mu.Unlock()
+			if counting {
+				sent++
+				moments[time.Now()] = true
+			}
+			return [][]byte{b}
+		}, nil)
+		for range guests {
+			guest, _ := w.endpoint(near, nil)
+			connect(t, guest, host)
+			time.Sleep(137 * time.Millisecond)
+		}
+		time.Sleep(4 * defaultKeepAlive)
+		mu.Lock()
+		counting = true
+		mu.Unlock()
+		time.Sleep(keepAlives * defaultKeepAlive)
+		mu.Lock()
+		defer mu.Unlock()
+		if sent < guests*keepAlives || sent > guests*keepAlives*keepAliveRepeats/(keepAliveRepeats-1)+guests {
+			t.Errorf("%d datagrams for %d sessions and %d keepalive times", sent, guests, keepAlives)
+		}
+		if n := len(moments); n > keepAlives*keepAliveRepeats {
+			t.Errorf("at %d moments", n)
 		}
 	})
 }

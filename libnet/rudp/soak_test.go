@@ -167,11 +167,14 @@ func TestSoak(t *testing.T) {
 	if s.sent.Load() != s.came.Load() || s.sent.Load() < int64(sessions) {
 		t.Errorf("%d messages sent, %d came", s.sent.Load(), s.came.Load())
 	}
-	again := uint64(0)
-	for i := range sessions {
-		again += as[i].Stats().Retransmits + bs[i].Stats().Retransmits
+	var all ConnStats
+	for _, c := range append(as, bs...) {
+		s := c.Stats()
+		all.SegmentsOut += s.SegmentsOut
+		all.Retransmits += s.Retransmits
+		all.Parities += s.Parities
 	}
-	t.Logf("%d segments were sent again", again)
+	t.Logf("%d segments, %d of them sent again, %d parity segments", all.SegmentsOut, all.Retransmits, all.Parities)
 	a.Close()
 	b.Close()
 	if n := tables(a) + tables(b); n != 0 {

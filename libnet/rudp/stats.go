@@ -5,6 +5,8 @@ package rudp
 import (
 	"sync/atomic"
 	"time"
+
+	"p2plive/libnet/rudp/internal/arq"
 )
 
 // EndpointStats counts what passed an endpoint since Listen. Bytes are UDP payload: IP and UDP headers
@@ -29,6 +31,8 @@ type EndpointStats struct {
 	Accepted          uint64 // sessions given to Accept
 	Dialed            uint64 // sessions returned by Dial
 	Evicted           uint64 // half-open sessions given up for newer ones
+
+	GSO, GRO bool // the kernel merges datagrams on their way out, and in
 
 	Sessions int // now, established or being dialled
 	HalfOpen int // now, answered but the initiator has not proved itself
@@ -63,20 +67,35 @@ func (c *endpointCounters) snapshot() EndpointStats {
 type ConnStats struct {
 	RTT    time.Duration // smoothed; zero before the first measurement
 	MinRTT time.Duration // least of the last 10 to 20 s
+	Silent time.Duration // since the newest authentic datagram
 
 	BytesIn, BytesOut         uint64 // of messages: read by the application, taken by Send
 	MessagesIn, MessagesOut   uint64
 	DatagramsIn, DatagramsOut uint64 // sealed
 	WireIn, WireOut           uint64 // bytes of those datagrams, without IP and UDP headers
 
-	SegmentsOut uint64 // KCP data segments sent, first time or again
-	Retransmits uint64 // of them, sent again
-	InFlight    int    // segments sent and neither acknowledged nor lost
-	Window      int    // full segments that may be in flight
-	SendQueue   int    // segments queued or in flight, over all channels
-	Moves       uint64 // times that the peer has shown to have another address
-	Timeouts    uint64 // times that all acknowledgements stayed away
-	Expired     uint64 // messages dropped at their deadline before they were sent
-	Skipped     uint64 // messages that the peer dropped so
+	SegmentsOut uint64  // KCP data segments sent, first time or again
+	Retransmits uint64  // of them, sent again
+	Parities    uint64  // segments sent beside them, from which the peer finds lost ones
+	Recovered   uint64  // lost segments that the peer has found so
+	Loss        float64 // share of what was sent of late that was lost, repeated or found
+	InFlight    int     // segments sent and neither acknowledged nor lost
+	Window      int     // full segments that may be in flight
+	SendQueue   int     // segments queued or in flight, over all channels
+	Moves       uint64  // times that the session went to another address of the peer
+	Timeouts    uint64  // times that all acknowledgements stayed away
+	Expired     uint64  // messages dropped at their deadline before they were sent
+	Skipped     uint64  // messages that the peer dropped so
 	Channels    int
+}
+
+// count counts a segment that was sent.
+func (s *ConnStats) count(kind arq.Kind) {
+	switch kind {
+	case arq.Parity:
+		return // counted by the channel's core
+	case arq.Again, arq.Copy:
+		s.Retransmits++
+	}
+	s.SegmentsOut++
 }

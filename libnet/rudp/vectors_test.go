@@ -265,7 +265,9 @@ func (s *vectorSession) talk() {
 	s.responderSays("acknowledgement: segments 0 and 2 have come", segmentsFrame(ack))
 	hear(sender, 1_050_000, ack)
 	hear(receiver, 5_001_000, first)
-	s.responderSays("acknowledgement: all have come", segmentsFrame(receiver.AppendControl(nil, full)))
+	ack = receiver.AppendControl(nil, full)
+	s.responderSays("acknowledgement: all have come", segmentsFrame(ack))
+	hear(sender, 1_060_000, ack)
 
 	sender.Send([]byte("late"), 1_060_000)
 	sender.Send([]byte("later"), 1_060_000)
@@ -277,6 +279,8 @@ func (s *vectorSession) talk() {
 	hear(receiver, 5_002_000, marker)
 	s.checkReceived(receiver)
 	receiver.AppendControl(nil, full)
+
+	s.talkParity(hear)
 
 	// A question for the window: a header without a body.
 	question := bytes.Clone(hello[:arq.HeaderLen])
@@ -296,6 +300,39 @@ func (s *vectorSession) talk() {
 	s.responderSays("no frames, the first datagram of epoch 1", nil)
 	s.initiator.counter = 2 << epochBits
 	s.initiatorSays("close, under the key of epoch 2", appendClose(nil, 300, "enough"))
+}
+
+// talkParity is a segment that is lost, and found by a parity segment.
+func (s *vectorSession) talkParity(hear func(*arq.Core, arq.Time, []byte)) {
+	const full = arq.HeaderLen + segmentPayload
+	sender, receiver := s.initiator.core, s.responder.core
+	sender.SetRedundancy(1)
+	sender.Send([]byte("red"), 0)
+	red, parity := next(sender, 1_100_000, full), next(sender, 1_100_000, full)
+	s.initiatorSays("a message", segmentsFrame(red))
+	s.initiatorSays("the parity segment 0, which covers segments 3 to 5: the marker, and two messages", segmentsFrame(parity))
+	hear(receiver, 5_100_000, red)
+	hear(receiver, 5_100_000, parity)
+	ack := receiver.AppendControl(nil, full)
+	hear(sender, 1_150_000, ack)
+
+	sender.Send([]byte("green"), 0)
+	sender.Send([]byte("blue"), 0)
+	green := next(sender, 1_160_000, full)
+	blue := next(sender, 1_160_000, full)
+	s.initiatorSays("a message, which is lost", segmentsFrame(green))
+	s.initiatorSays("a message", segmentsFrame(blue))
+	parity = next(sender, 1_160_000, full)
+	s.initiatorSays("the parity segment 1, which covers segments 6 and 7", segmentsFrame(parity))
+	hear(receiver, 5_160_000, blue)
+	receiver.AppendControl(nil, full)
+	hear(receiver, 5_160_000, parity)
+	s.responderSays("acknowledgement: segment 6 was found", segmentsFrame(receiver.AppendControl(nil, full)))
+	for _, want := range []string{"red", "green", "blue"} {
+		if data, _, _ := receiver.Recv(); string(data) != want {
+			s.t.Fatalf("received %q, want %q", data, want)
+		}
+	}
 }
 
 func (s *vectorSession) checkReceived(core *arq.Core) {

@@ -74,6 +74,17 @@ func (c *Conn) ReadFromUDPAddrPort(b []byte) (int, netip.AddrPort, error) {
 	}
 }
 
+// TryRead is ReadFromUDPAddrPort for what is there already; false: nothing is.
+func (c *Conn) TryRead(b []byte) (int, netip.AddrPort, bool) {
+	p, _, _, err := c.take()
+	if err != nil || p == nil {
+		return 0, netip.AddrPort{}, false
+	}
+	n, from := copy(b, p.payload), p.src
+	p.release()
+	return n, from, true
+}
+
 // take returns the next datagram, or nil and what may end the wait for it.
 func (c *Conn) take() (p *packet, deadline time.Time, moved <-chan struct{}, err error) {
 	n := c.host.net
@@ -118,6 +129,12 @@ func (c *Conn) WriteTo(b []byte, addr net.Addr) (int, error) {
 
 // WriteToUDPAddrPort is WriteTo without a net.Addr.
 func (c *Conn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
+	return c.WriteToTTL(b, to, defaultTTL)
+}
+
+// WriteToTTL is WriteToUDPAddrPort for a datagram that passes less than ttl routers: each NAT is one, the
+// network's core is 8.
+func (c *Conn) WriteToTTL(b []byte, to netip.AddrPort, ttl int) (int, error) {
 	to = netip.AddrPortFrom(to.Addr().Unmap(), to.Port())
 	if !to.IsValid() || to.Port() == 0 {
 		return 0, c.opError("write", net.UDPAddrFromAddrPort(to), syscall.EINVAL)
@@ -125,13 +142,13 @@ func (c *Conn) WriteToUDPAddrPort(b []byte, to netip.AddrPort) (int, error) {
 	if len(b) > maxDatagram {
 		return 0, c.opError("write", net.UDPAddrFromAddrPort(to), syscall.EMSGSIZE)
 	}
-	if err := c.send(b, to); err != nil {
+	if err := c.send(b, to, ttl); err != nil {
 		return 0, c.opError("write", net.UDPAddrFromAddrPort(to), err)
 	}
 	return len(b), nil
 }
 
-func (c *Conn) send(b []byte, to netip.AddrPort) error {
+func (c *Conn) send(b []byte, to netip.AddrPort, ttl int) error {
 	n := c.host.net
 	n.mu.Lock()
 	defer n.mu.Unlock()
@@ -143,7 +160,7 @@ func (c *Conn) send(b []byte, to netip.AddrPort) error {
 	}
 	now := n.now()
 	n.runUntil(now)
-	c.host.send(c, to, b, now)
+	c.host.send(c, to, b, ttl, now)
 	return nil
 }
 

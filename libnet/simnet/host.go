@@ -128,7 +128,7 @@ func (h *Host) Queued() (up, down int) {
 }
 
 // send starts a datagram on its way.
-func (h *Host) send(from *Conn, to netip.AddrPort, payload []byte, now time.Duration) {
+func (h *Host) send(from *Conn, to netip.AddrPort, payload []byte, ttl int, now time.Duration) {
 	h.stats.Sent++
 	h.stats.SentBytes += uint64(len(payload))
 	h.sent++
@@ -138,6 +138,7 @@ func (h *Host) send(from *Conn, to netip.AddrPort, payload []byte, now time.Dura
 	}
 	p := newPacket(payload)
 	p.src, p.dst, p.origin, p.seq = from.local, to, h, h.sent
+	p.ttl = ttl
 	p.draw = h.nextInFlow(flow{from.local.Port(), to})
 	h.net.inFlight++
 	switch {

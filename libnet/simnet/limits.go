@@ -52,4 +52,9 @@ const (
 
 	// firstEphemeral is the start of the dynamic ports (RFC 6335, section 6).
 	firstEphemeral = 49152
+
+	// defaultTTL is Linux's. coreHops is how many routers a datagram meets in the core: a few at the least
+	// between two homes.
+	defaultTTL = 64
+	coreHops   = 8
 )

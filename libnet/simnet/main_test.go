@@ -86,7 +86,7 @@ func balance(t testing.TB, n *Network) {
 	}
 	s := n.Stats()
 	in := s.Sent + s.Duplicated
-	out := s.Delivered + s.Lost + s.QueueDrops + s.SocketDrops + s.Unreachable + s.Blocked + s.CutOff
+	out := s.Delivered + s.Lost + s.QueueDrops + s.SocketDrops + s.Unreachable + s.Blocked + s.Expired + s.CutOff
 	if in != out {
 		t.Errorf("sent and duplicated %d, accounted for %d: %+v", in, out, s)
 	}

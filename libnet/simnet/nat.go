@@ -172,6 +172,8 @@ func (b *NAT) fromInside(p *packet, at time.Duration) {
 	switch {
 	case b.conf.BlockUDP:
 		b.block(p)
+	case !p.hop(1):
+		b.net.expired(p)
 	case p.dst.Addr() == b.addr:
 		b.hairpin(p, at)
 	case b.cut:
@@ -239,6 +241,10 @@ func (b *NAT) arrived(p *packet, at time.Duration) {
 	to, ok := b.table.inbound(p.src, p.dst, at)
 	if b.conf.BlockUDP || !ok {
 		b.block(p)
+		return
+	}
+	if !p.hop(1) {
+		b.net.expired(p)
 		return
 	}
 	p.dst = to

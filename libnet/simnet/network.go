@@ -16,6 +16,7 @@ import (
 type Network struct {
 	seed  uint64
 	start time.Time
+	clock *stepClock    // nil: real or a bubble's time
 	wake  chan struct{} // capacity 1: an event is due before the one run sleeps for
 	stop  chan struct{}
 	done  chan struct{} // closed when run has returned
@@ -49,6 +50,12 @@ const never = time.Duration(math.MaxInt64)
 // New returns an empty network. Networks with the same seed, hosts, links and traffic behave
 // the same. The caller must Close it.
 func New(seed uint64) *Network {
+	n := prepare(seed)
+	go n.run()
+	return n
+}
+
+func prepare(seed uint64) *Network {
 	n := &Network{
 		seed:     seed,
 		start:    time.Now(),
@@ -59,7 +66,6 @@ func New(seed uint64) *Network {
 		sleeping: never,
 	}
 	n.core = newRealm(0, n.route)
-	go n.run()
 	return n
 }
 
@@ -208,6 +214,10 @@ func (n *Network) InFlight() int {
 
 // route takes p from the sender's access link through the core.
 func (n *Network) route(p *packet, at time.Duration) {
+	if !p.hop(coreHops) {
+		n.expired(p)
+		return
+	}
 	if l := n.paths[pair{p.src.Addr(), p.dst.Addr()}]; l != nil {
 		l.send(p, at)
 		return
@@ -225,13 +235,24 @@ func (n *Network) lastHop(p *packet, at time.Duration) {
 	n.drop(p)
 }
 
+// expired drops p, whose time to live is over.
+func (n *Network) expired(p *packet) {
+	p.origin.stats.Expired++
+	n.drop(p)
+}
+
 // drop takes p off the network. The caller counts why.
 func (n *Network) drop(p *packet) {
 	n.inFlight--
 	p.release()
 }
 
-func (n *Network) now() time.Duration { return time.Since(n.start) }
+func (n *Network) now() time.Duration {
+	if n.clock != nil {
+		return n.clock.now
+	}
+	return time.Since(n.start)
+}
 
 // run is the network's goroutine: it sleeps until the next event is due.
 func (n *Network) run() {

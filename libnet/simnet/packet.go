@@ -14,6 +14,7 @@ type packet struct {
 	origin   *Host  // who sent it, for order among equals and for counting
 	seq      uint64 // number among all that origin sent
 	copies   uint8  // above 0: a duplicate
+	ttl      int    // routers that it still may meet, and one
 	draw     uint64 // seed of this datagram's draws, mixed with each link's own
 	payload  []byte
 	released bool
@@ -33,7 +34,7 @@ func newPacket(payload []byte) *packet {
 // duplicate is a copy with its own fate on the links ahead.
 func (p *packet) duplicate() *packet {
 	d := newPacket(p.payload)
-	d.src, d.dst, d.origin, d.seq = p.src, p.dst, p.origin, p.seq
+	d.src, d.dst, d.origin, d.seq, d.ttl = p.src, p.dst, p.origin, p.seq, p.ttl
 	d.copies = p.copies + 1
 	d.draw = mix(p.draw, uint64(d.copies))
 	return d
@@ -46,6 +47,12 @@ func (p *packet) release() {
 	p.released = true
 	p.origin = nil
 	packets.Put(p)
+}
+
+// hop takes the packet through a number of routers; false: not through all of them.
+func (p *packet) hop(routers int) bool {
+	p.ttl -= routers
+	return p.ttl > 0
 }
 
 // before orders packets that are due at the same instant.

@@ -4,7 +4,7 @@ package simnet
 
 // Stats counts datagrams. Summed over a network at rest,
 //
-//	Sent + Duplicated = Delivered + Lost + QueueDrops + SocketDrops + Unreachable + Blocked + CutOff
+//	Sent + Duplicated = Delivered + Lost + QueueDrops + SocketDrops + Unreachable + Blocked + Expired + CutOff
 //
 // Drops on an access link count for its host, drops on the path between for the sender.
 type Stats struct {
@@ -16,6 +16,7 @@ type Stats struct {
 	SocketDrops               uint64 // did not fit into the receive queue of a socket
 	Unreachable               uint64 // no host at the address or no socket at the port; counted for the sender
 	Blocked                   uint64 // not let through by a NAT or firewall; counted for the sender
+	Expired                   uint64 // met more routers than their time to live allows; counted for the sender
 	CutOff                    uint64 // sent or received by a host that is down
 }
 
@@ -30,5 +31,6 @@ func (s *Stats) add(t Stats) {
 	s.SocketDrops += t.SocketDrops
 	s.Unreachable += t.Unreachable
 	s.Blocked += t.Blocked
+	s.Expired += t.Expired
 	s.CutOff += t.CutOff
 }

@@ -9,13 +9,14 @@ const (
 	// MTU; a longer one is cut and fails its own checks. Longer ones are not merged on sending either.
 	MaxDatagram = 2048
 
-	// maxBatch bounds the datagrams of one system call. Beyond 64 the cost per datagram no longer falls.
-	maxBatch = 64
+	// maxBatch bounds the datagrams of one system call: two full merged sends. Beyond that the cost per datagram no
+	// longer falls.
+	maxBatch = 128
 
 	// maxSegments and maxMerged bound a merged send: UDP_MAX_SEGMENTS of kernels before 6.9, and what fits
-	// an IP packet of 65,535 bytes with all headers.
+	// an IPv4 packet of 65,535 bytes with its headers, which IPv6 has room for, too.
 	maxSegments = 64
-	maxMerged   = 65000
+	maxMerged   = 65535 - 20 - 8
 
 	// maxRefusals is how many merged sends in a row the kernel may refuse for a reason that can lie in
 	// the path, such as an MTU below the segment size, before the socket stops merging.

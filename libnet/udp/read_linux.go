@@ -20,6 +20,7 @@ type reader struct {
 	// Of the present call. poll is the method tryRead, bound once: binding allocates.
 	poll  func(fd uintptr) bool
 	want  int
+	wait  bool
 	got   int
 	errno unix.Errno
 }
@@ -33,8 +34,8 @@ func newReader(raw syscall.RawConn, gro bool) *reader {
 	return r
 }
 
-func (r *reader) readBatch(ms []Message) (int, error) {
-	r.want, r.got, r.errno = len(ms), 0, 0
+func (r *reader) readBatch(ms []Message, wait bool) (int, error) {
+	r.want, r.wait, r.got, r.errno = len(ms), wait, 0, 0
 	if err := r.raw.Read(r.poll); err != nil {
 		r.release()
 		return 0, err
@@ -57,7 +58,7 @@ func (r *reader) tryRead(fd uintptr) bool {
 	n, errno := recvmmsg(fd, r.arena.prepare(r.want))
 	if errno == unix.EAGAIN {
 		r.release()
-		return false
+		return !r.wait
 	}
 	r.got, r.errno = n, errno
 	r.arena.used = n

@@ -30,7 +30,10 @@ func newSingle(conn net.PacketConn, c *counters) *single {
 
 func (*single) offload() (gso, gro bool) { return false, false }
 
-func (s *single) readBatch(ms []Message) (int, error) {
+func (s *single) readBatch(ms []Message, wait bool) (int, error) {
+	if !wait {
+		return 0, nil
+	}
 	n, from, err := s.readFrom()
 	if err != nil {
 		return 0, err

@@ -69,8 +69,9 @@ type Config struct {
 
 // batcher moves datagrams for one kind of socket.
 type batcher interface {
-	// readBatch waits for at least one datagram.
-	readBatch(ms []Message) (int, error)
+	// readBatch waits for at least one datagram; without wait it gives none if none is there, or if it cannot
+	// know.
+	readBatch(ms []Message, wait bool) (int, error)
 	// writeBatch tries every message, unless the socket is closed; it gives the number that were sent and
 	// the first error.
 	writeBatch(ms []Message) (int, error)
@@ -138,12 +139,21 @@ func (s *Socket) Close() error { return s.conn.Close() }
 //
 // Errors that the system reports for one destination, such as a refused datagram, do not end the reading:
 // they are counted and passed over, up to a bound.
-func (s *Socket) ReadBatch(ms []Message) (int, error) {
+func (s *Socket) ReadBatch(ms []Message) (int, error) { return s.readBatch(ms, true) }
+
+// ReadMore is ReadBatch that does not wait: it gives what has come meanwhile, which may be nothing. It always is where
+// the system has no such read.
+func (s *Socket) ReadMore(ms []Message) (int, error) { return s.readBatch(ms, false) }
+
+func (s *Socket) readBatch(ms []Message, wait bool) (int, error) {
 	if len(ms) == 0 {
 		return 0, nil
 	}
 	for failed := 1; ; failed++ {
-		n, err := s.batch.readBatch(ms)
+		n, err := s.batch.readBatch(ms, wait)
+		if n == 0 && err == nil {
+			return 0, nil
+		}
 		if err == nil {
 			s.counters.countRead(ms[:n])
 			return n, nil

@@ -21,6 +21,10 @@ var bin proc.Binaries
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
+	if public := os.Getenv(routerEnv); public != "" {
+		fmt.Fprintln(os.Stderr, "netns:", serveNATPMP(public))
+		return 1
+	}
 	if os.Geteuid() != 0 {
 		fmt.Fprintln(os.Stderr, "netns: network namespaces need root: run `sudo make test`, or leave this package out")
 		return 1
@@ -55,13 +59,16 @@ type lab struct {
 	lan  string // the network of the home, "192.168.7." or "203.0.113."
 }
 
-var labs atomic.Int32
+var (
+	labs atomic.Int32
+	pid  = os.Getpid()
+)
 
 // newLab builds the namespaces; rules are of the router, in nftables' language.
 // They may name the interfaces lan and wan.
 func newLab(t *testing.T, lan, rules string) *lab {
 	t.Helper()
-	l := &lab{t: t, name: fmt.Sprintf("p2plive-%d-%d-", os.Getpid(), labs.Add(1)), lan: lan}
+	l := &lab{t: t, name: fmt.Sprintf("p2plive-%d-%d-", pid, labs.Add(1)), lan: lan}
 	for _, ns := range []string{"home", "router", "internet"} {
 		l.run("ip", "netns", "add", l.name+ns)
 		t.Cleanup(func() { l.run("ip", "netns", "del", l.name+ns) })

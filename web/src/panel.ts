@@ -60,7 +60,8 @@ function row(p: Peer): HTMLTableRowElement {
   id.title = p.addr;
   who.append(" ", id);
   const how = make("td", way);
-  how.title = meaning;
+  how.title = [meaning, p.reason].filter(Boolean).join(". ");
+  if (p.reason) how.append(make("div", p.reason, "reason"));
   tr.append(who, how, make("td", p.rtt_ms > 0 ? `${p.rtt_ms < 10 ? p.rtt_ms.toFixed(1) : Math.round(p.rtt_ms)} ms` : "–"));
   tr.append(make("td", bytes(p.bytes_in)), make("td", bytes(p.bytes_out)));
   return tr;

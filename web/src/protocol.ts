@@ -29,6 +29,7 @@ export interface Peer {
   id: string;
   addr: string;
   path: string;
+  reason?: string;
   role: string;
   rtt_ms: number;
   bytes_in: number;

@@ -58,7 +58,7 @@ func (RUDP) Dial(ctx context.Context, to Address, from netip.Addr) (Session, err
 		e.Close()
 		return nil, err
 	}
-	return greet(ctx, rudpSession{c.Channel(rudpChannel), e.Close})
+	return greet(ctx, &rudpSession{Channel: c.Channel(rudpChannel), close: e.Close})
 }
 
 type rudpHost struct{ *rudp.Endpoint }
@@ -70,20 +70,23 @@ func (h rudpHost) Accept(ctx context.Context) (Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	return welcome(ctx, rudpSession{c.Channel(rudpChannel), func() error { return c.Close("done") }})
+	return welcome(ctx, &rudpSession{Channel: c.Channel(rudpChannel), close: func() error { return c.Close("done") }})
 }
 
 type rudpSession struct {
 	*rudp.Channel
 	close func() error
+	last  []byte // what Receive gave, which it takes back
 }
 
-func (s rudpSession) Receive(ctx context.Context, size int) ([]byte, error) {
+func (s *rudpSession) Receive(ctx context.Context, size int) ([]byte, error) {
+	rudp.Recycle(s.last)
 	b, err := s.Recv(ctx)
 	if err == nil && len(b) != size {
 		err = fmt.Errorf("message of %d bytes, want %d", len(b), size)
 	}
+	s.last = b
 	return b, err
 }
 
-func (s rudpSession) Close() error { return s.close() }
+func (s *rudpSession) Close() error { return s.close() }

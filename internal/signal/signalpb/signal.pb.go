@@ -210,6 +210,239 @@ func (Code) EnumDescriptor() ([]byte, []int) {
 	return file_signal_proto_rawDescGZIP(), []int{2}
 }
 
+// Path is how a peer is reached.
+type Path int32
+
+const (
+	Path_PATH_UNSPECIFIED         Path = 0
+	Path_PATH_LAN                 Path = 1
+	Path_PATH_DIRECT              Path = 2
+	Path_PATH_MAPPED              Path = 3
+	Path_PATH_PUNCHED             Path = 4
+	Path_PATH_PREDICTED           Path = 5
+	Path_PATH_EDGE                Path = 6
+	Path_PATH_EDGE_OVER_WEBSOCKET Path = 7
+)
+
+// Enum value maps for Path.
+var (
+	Path_name = map[int32]string{
+		0: "PATH_UNSPECIFIED",
+		1: "PATH_LAN",
+		2: "PATH_DIRECT",
+		3: "PATH_MAPPED",
+		4: "PATH_PUNCHED",
+		5: "PATH_PREDICTED",
+		6: "PATH_EDGE",
+		7: "PATH_EDGE_OVER_WEBSOCKET",
+	}
+	Path_value = map[string]int32{
+		"PATH_UNSPECIFIED":         0,
+		"PATH_LAN":                 1,
+		"PATH_DIRECT":              2,
+		"PATH_MAPPED":              3,
+		"PATH_PUNCHED":             4,
+		"PATH_PREDICTED":           5,
+		"PATH_EDGE":                6,
+		"PATH_EDGE_OVER_WEBSOCKET": 7,
+	}
+)
+
+func (x Path) Enum() *Path {
+	p := new(Path)
+	*p = x
+	return p
+}
+
+func (x Path) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (Path) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[3].Descriptor()
+}
+
+func (Path) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[3]
+}
+
+func (x Path) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use Path.Descriptor instead.
+func (Path) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{3}
+}
+
+type NatType int32
+
+const (
+	NatType_NAT_TYPE_UNKNOWN  NatType = 0
+	NatType_NAT_TYPE_OPEN     NatType = 1
+	NatType_NAT_TYPE_FIREWALL NatType = 2
+	NatType_NAT_TYPE_NAT1     NatType = 3
+	NatType_NAT_TYPE_NAT2     NatType = 4
+	NatType_NAT_TYPE_NAT3     NatType = 5
+	NatType_NAT_TYPE_NAT4     NatType = 6
+	NatType_NAT_TYPE_BLOCKED  NatType = 7
+)
+
+// Enum value maps for NatType.
+var (
+	NatType_name = map[int32]string{
+		0: "NAT_TYPE_UNKNOWN",
+		1: "NAT_TYPE_OPEN",
+		2: "NAT_TYPE_FIREWALL",
+		3: "NAT_TYPE_NAT1",
+		4: "NAT_TYPE_NAT2",
+		5: "NAT_TYPE_NAT3",
+		6: "NAT_TYPE_NAT4",
+		7: "NAT_TYPE_BLOCKED",
+	}
+	NatType_value = map[string]int32{
+		"NAT_TYPE_UNKNOWN":  0,
+		"NAT_TYPE_OPEN":     1,
+		"NAT_TYPE_FIREWALL": 2,
+		"NAT_TYPE_NAT1":     3,
+		"NAT_TYPE_NAT2":     4,
+		"NAT_TYPE_NAT3":     5,
+		"NAT_TYPE_NAT4":     6,
+		"NAT_TYPE_BLOCKED":  7,
+	}
+)
+
+func (x NatType) Enum() *NatType {
+	p := new(NatType)
+	*p = x
+	return p
+}
+
+func (x NatType) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NatType) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[4].Descriptor()
+}
+
+func (NatType) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[4]
+}
+
+func (x NatType) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NatType.Descriptor instead.
+func (NatType) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{4}
+}
+
+type NatAllocation int32
+
+const (
+	NatAllocation_NAT_ALLOCATION_UNKNOWN    NatAllocation = 0
+	NatAllocation_NAT_ALLOCATION_PRESERVING NatAllocation = 1
+	NatAllocation_NAT_ALLOCATION_SEQUENTIAL NatAllocation = 2
+	NatAllocation_NAT_ALLOCATION_RANDOM     NatAllocation = 3
+)
+
+// Enum value maps for NatAllocation.
+var (
+	NatAllocation_name = map[int32]string{
+		0: "NAT_ALLOCATION_UNKNOWN",
+		1: "NAT_ALLOCATION_PRESERVING",
+		2: "NAT_ALLOCATION_SEQUENTIAL",
+		3: "NAT_ALLOCATION_RANDOM",
+	}
+	NatAllocation_value = map[string]int32{
+		"NAT_ALLOCATION_UNKNOWN":    0,
+		"NAT_ALLOCATION_PRESERVING": 1,
+		"NAT_ALLOCATION_SEQUENTIAL": 2,
+		"NAT_ALLOCATION_RANDOM":     3,
+	}
+)
+
+func (x NatAllocation) Enum() *NatAllocation {
+	p := new(NatAllocation)
+	*p = x
+	return p
+}
+
+func (x NatAllocation) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (NatAllocation) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[5].Descriptor()
+}
+
+func (NatAllocation) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[5]
+}
+
+func (x NatAllocation) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use NatAllocation.Descriptor instead.
+func (NatAllocation) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{5}
+}
+
+type PunchStep int32
+
+const (
+	PunchStep_PUNCH_STEP_UNSPECIFIED PunchStep = 0
+	PunchStep_PUNCH_STEP_WANTED      PunchStep = 1 // the other wants a connection: send a request too
+	PunchStep_PUNCH_STEP_GO          PunchStep = 2 // both have sent one: try each other now
+	PunchStep_PUNCH_STEP_REFUSED     PunchStep = 3 // there will be none
+)
+
+// Enum value maps for PunchStep.
+var (
+	PunchStep_name = map[int32]string{
+		0: "PUNCH_STEP_UNSPECIFIED",
+		1: "PUNCH_STEP_WANTED",
+		2: "PUNCH_STEP_GO",
+		3: "PUNCH_STEP_REFUSED",
+	}
+	PunchStep_value = map[string]int32{
+		"PUNCH_STEP_UNSPECIFIED": 0,
+		"PUNCH_STEP_WANTED":      1,
+		"PUNCH_STEP_GO":          2,
+		"PUNCH_STEP_REFUSED":     3,
+	}
+)
+
+func (x PunchStep) Enum() *PunchStep {
+	p := new(PunchStep)
+	*p = x
+	return p
+}
+
+func (x PunchStep) String() string {
+	return protoimpl.X.EnumStringOf(x.Descriptor(), protoreflect.EnumNumber(x))
+}
+
+func (PunchStep) Descriptor() protoreflect.EnumDescriptor {
+	return file_signal_proto_enumTypes[6].Descriptor()
+}
+
+func (PunchStep) Type() protoreflect.EnumType {
+	return &file_signal_proto_enumTypes[6]
+}
+
+func (x PunchStep) Number() protoreflect.EnumNumber {
+	return protoreflect.EnumNumber(x)
+}
+
+// Deprecated: Use PunchStep.Descriptor instead.
+func (PunchStep) EnumDescriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{6}
+}
+
 type ClientMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -220,6 +453,7 @@ type ClientMessage struct {
 	//	*ClientMessage_Report
 	//	*ClientMessage_BadPiece
 	//	*ClientMessage_Bye
+	//	*ClientMessage_Nat
 	Body          isClientMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -316,6 +550,15 @@ func (x *ClientMessage) GetBye() *Bye {
 	return nil
 }
 
+func (x *ClientMessage) GetNat() *Nat {
+	if x != nil {
+		if x, ok := x.Body.(*ClientMessage_Nat); ok {
+			return x.Nat
+		}
+	}
+	return nil
+}
+
 type isClientMessage_Body interface {
 	isClientMessage_Body()
 }
@@ -344,6 +587,10 @@ type ClientMessage_Bye struct {
 	Bye *Bye `protobuf:"bytes,6,opt,name=bye,proto3,oneof"`
 }
 
+type ClientMessage_Nat struct {
+	Nat *Nat `protobuf:"bytes,7,opt,name=nat,proto3,oneof"`
+}
+
 func (*ClientMessage_Announce) isClientMessage_Body() {}
 
 func (*ClientMessage_Addresses) isClientMessage_Body() {}
@@ -355,6 +602,8 @@ func (*ClientMessage_Report) isClientMessage_Body() {}
 func (*ClientMessage_BadPiece) isClientMessage_Body() {}
 
 func (*ClientMessage_Bye) isClientMessage_Body() {}
+
+func (*ClientMessage_Nat) isClientMessage_Body() {}
 
 // Announce is the first message of a peer, once per connection, in answer to
 // Hello.
@@ -370,7 +619,8 @@ type Announce struct {
 	//	*Announce_Source_
 	//	*Announce_Viewer_
 	Role          isAnnounce_Role `protobuf_oneof:"role"`
-	Software      string          `protobuf:"bytes,8,opt,name=software,proto3" json:"software,omitempty"` // for the tracker's log, "p2plive/0.1.0"
+	Software      string          `protobuf:"bytes,8,opt,name=software,proto3" json:"software,omitempty"`                       // for the tracker's log, "p2plive/0.1.0"
+	MappedAddr    string          `protobuf:"bytes,9,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"` // the one of udp_addrs that a router forwards on request; may be empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -474,6 +724,13 @@ func (x *Announce) GetSoftware() string {
 	return ""
 }
 
+func (x *Announce) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
+}
+
 type isAnnounce_Role interface {
 	isAnnounce_Role()
 }
@@ -500,6 +757,7 @@ func (*Announce_Viewer_) isAnnounce_Role() {}
 type Addresses struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	UdpAddrs      []string               `protobuf:"bytes,1,rep,name=udp_addrs,json=udpAddrs,proto3" json:"udp_addrs,omitempty"`
+	MappedAddr    string                 `protobuf:"bytes,2,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -539,6 +797,13 @@ func (x *Addresses) GetUdpAddrs() []string {
 		return x.UdpAddrs
 	}
 	return nil
+}
+
+func (x *Addresses) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
 }
 
 // PeersRequest asks for more candidates: a source gets edges, a viewer edges
@@ -604,9 +869,10 @@ type Report struct {
 	BytesUploaded   uint64                 `protobuf:"varint,3,opt,name=bytes_uploaded,json=bytesUploaded,proto3" json:"bytes_uploaded,omitempty"`
 	LatencyMs       uint32                 `protobuf:"varint,4,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"` // source's clock to ready for the player, p95
 	FragmentsMissed uint64                 `protobuf:"varint,5,opt,name=fragments_missed,json=fragmentsMissed,proto3" json:"fragments_missed,omitempty"`
-	Load            *Load                  `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`       // edge
-	Carried         []*Carried             `protobuf:"bytes,7,rep,name=carried,proto3" json:"carried,omitempty"` // edge: the streams it carries; source: its own
-	Edges           [][]byte               `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`     // source: edges that have a session with it
+	Load            *Load                  `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`               // edge
+	Carried         []*Carried             `protobuf:"bytes,7,rep,name=carried,proto3" json:"carried,omitempty"`         // edge: the streams it carries; source: its own
+	Edges           [][]byte               `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`             // source: edges that have a session with it
+	Connections     []*Connection          `protobuf:"bytes,9,rep,name=connections,proto3" json:"connections,omitempty"` // viewer
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -697,6 +963,66 @@ func (x *Report) GetEdges() [][]byte {
 	return nil
 }
 
+func (x *Report) GetConnections() []*Connection {
+	if x != nil {
+		return x.Connections
+	}
+	return nil
+}
+
+// Connection is one session of a viewer.
+type Connection struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	PeerId        []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
+	Path          Path                   `protobuf:"varint,2,opt,name=path,proto3,enum=p2plive.signal.v1.Path" json:"path,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Connection) Reset() {
+	*x = Connection{}
+	mi := &file_signal_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Connection) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Connection) ProtoMessage() {}
+
+func (x *Connection) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Connection.ProtoReflect.Descriptor instead.
+func (*Connection) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Connection) GetPeerId() []byte {
+	if x != nil {
+		return x.PeerId
+	}
+	return nil
+}
+
+func (x *Connection) GetPath() Path {
+	if x != nil {
+		return x.Path
+	}
+	return Path_PATH_UNSPECIFIED
+}
+
 type Load struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sessions      uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
@@ -707,7 +1033,7 @@ type Load struct {
 
 func (x *Load) Reset() {
 	*x = Load{}
-	mi := &file_signal_proto_msgTypes[5]
+	mi := &file_signal_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +1045,7 @@ func (x *Load) String() string {
 func (*Load) ProtoMessage() {}
 
 func (x *Load) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[5]
+	mi := &file_signal_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +1058,7 @@ func (x *Load) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Load.ProtoReflect.Descriptor instead.
 func (*Load) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{5}
+	return file_signal_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Load) GetSessions() uint32 {
@@ -759,7 +1085,7 @@ type Carried struct {
 
 func (x *Carried) Reset() {
 	*x = Carried{}
-	mi := &file_signal_proto_msgTypes[6]
+	mi := &file_signal_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -771,7 +1097,7 @@ func (x *Carried) String() string {
 func (*Carried) ProtoMessage() {}
 
 func (x *Carried) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[6]
+	mi := &file_signal_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -784,7 +1110,7 @@ func (x *Carried) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Carried.ProtoReflect.Descriptor instead.
 func (*Carried) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{6}
+	return file_signal_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Carried) GetStreamId() []byte {
@@ -812,7 +1138,7 @@ type BadPiece struct {
 
 func (x *BadPiece) Reset() {
 	*x = BadPiece{}
-	mi := &file_signal_proto_msgTypes[7]
+	mi := &file_signal_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -824,7 +1150,7 @@ func (x *BadPiece) String() string {
 func (*BadPiece) ProtoMessage() {}
 
 func (x *BadPiece) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[7]
+	mi := &file_signal_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -837,7 +1163,7 @@ func (x *BadPiece) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use BadPiece.ProtoReflect.Descriptor instead.
 func (*BadPiece) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{7}
+	return file_signal_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *BadPiece) GetPolluter() []byte {
@@ -854,6 +1180,68 @@ func (x *BadPiece) GetEvidence() []byte {
 	return nil
 }
 
+// Nat says how the peer is connected, as discovery tells it. The tracker introduces
+// those to each other who can come together.
+type Nat struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Type          NatType                `protobuf:"varint,1,opt,name=type,proto3,enum=p2plive.signal.v1.NatType" json:"type,omitempty"`
+	Allocation    NatAllocation          `protobuf:"varint,2,opt,name=allocation,proto3,enum=p2plive.signal.v1.NatAllocation" json:"allocation,omitempty"`
+	Step          int32                  `protobuf:"zigzag32,3,opt,name=step,proto3" json:"step,omitempty"` // of NAT_ALLOCATION_SEQUENTIAL
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Nat) Reset() {
+	*x = Nat{}
+	mi := &file_signal_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Nat) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Nat) ProtoMessage() {}
+
+func (x *Nat) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Nat.ProtoReflect.Descriptor instead.
+func (*Nat) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *Nat) GetType() NatType {
+	if x != nil {
+		return x.Type
+	}
+	return NatType_NAT_TYPE_UNKNOWN
+}
+
+func (x *Nat) GetAllocation() NatAllocation {
+	if x != nil {
+		return x.Allocation
+	}
+	return NatAllocation_NAT_ALLOCATION_UNKNOWN
+}
+
+func (x *Nat) GetStep() int32 {
+	if x != nil {
+		return x.Step
+	}
+	return 0
+}
+
 type ServerMessage struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// Types that are valid to be assigned to Body:
@@ -867,6 +1255,7 @@ type ServerMessage struct {
 	//	*ServerMessage_Carry
 	//	*ServerMessage_Error
 	//	*ServerMessage_Bye
+	//	*ServerMessage_Punch
 	Body          isServerMessage_Body `protobuf_oneof:"body"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -874,7 +1263,7 @@ type ServerMessage struct {
 
 func (x *ServerMessage) Reset() {
 	*x = ServerMessage{}
-	mi := &file_signal_proto_msgTypes[8]
+	mi := &file_signal_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -886,7 +1275,7 @@ func (x *ServerMessage) String() string {
 func (*ServerMessage) ProtoMessage() {}
 
 func (x *ServerMessage) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[8]
+	mi := &file_signal_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -899,7 +1288,7 @@ func (x *ServerMessage) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ServerMessage.ProtoReflect.Descriptor instead.
 func (*ServerMessage) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{8}
+	return file_signal_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *ServerMessage) GetBody() isServerMessage_Body {
@@ -990,6 +1379,15 @@ func (x *ServerMessage) GetBye() *Bye {
 	return nil
 }
 
+func (x *ServerMessage) GetPunch() *Punch {
+	if x != nil {
+		if x, ok := x.Body.(*ServerMessage_Punch); ok {
+			return x.Punch
+		}
+	}
+	return nil
+}
+
 type isServerMessage_Body interface {
 	isServerMessage_Body()
 }
@@ -1030,6 +1428,10 @@ type ServerMessage_Bye struct {
 	Bye *Bye `protobuf:"bytes,9,opt,name=bye,proto3,oneof"`
 }
 
+type ServerMessage_Punch struct {
+	Punch *Punch `protobuf:"bytes,10,opt,name=punch,proto3,oneof"`
+}
+
 func (*ServerMessage_Hello) isServerMessage_Body() {}
 
 func (*ServerMessage_Welcome) isServerMessage_Body() {}
@@ -1048,6 +1450,8 @@ func (*ServerMessage_Error) isServerMessage_Body() {}
 
 func (*ServerMessage_Bye) isServerMessage_Body() {}
 
+func (*ServerMessage_Punch) isServerMessage_Body() {}
+
 // Hello opens the connection. Every proof in Announce covers its nonce.
 type Hello struct {
 	state           protoimpl.MessageState `protogen:"open.v1"`
@@ -1063,7 +1467,7 @@ type Hello struct {
 
 func (x *Hello) Reset() {
 	*x = Hello{}
-	mi := &file_signal_proto_msgTypes[9]
+	mi := &file_signal_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1075,7 +1479,7 @@ func (x *Hello) String() string {
 func (*Hello) ProtoMessage() {}
 
 func (x *Hello) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[9]
+	mi := &file_signal_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1088,7 +1492,7 @@ func (x *Hello) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Hello.ProtoReflect.Descriptor instead.
 func (*Hello) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{9}
+	return file_signal_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Hello) GetProtocolVersion() uint32 {
@@ -1147,7 +1551,7 @@ type Welcome struct {
 
 func (x *Welcome) Reset() {
 	*x = Welcome{}
-	mi := &file_signal_proto_msgTypes[10]
+	mi := &file_signal_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1159,7 +1563,7 @@ func (x *Welcome) String() string {
 func (*Welcome) ProtoMessage() {}
 
 func (x *Welcome) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[10]
+	mi := &file_signal_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1172,7 +1576,7 @@ func (x *Welcome) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Welcome.ProtoReflect.Descriptor instead.
 func (*Welcome) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{10}
+	return file_signal_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Welcome) GetObservedIp() string {
@@ -1221,7 +1625,7 @@ type Peers struct {
 
 func (x *Peers) Reset() {
 	*x = Peers{}
-	mi := &file_signal_proto_msgTypes[11]
+	mi := &file_signal_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1233,7 +1637,7 @@ func (x *Peers) String() string {
 func (*Peers) ProtoMessage() {}
 
 func (x *Peers) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[11]
+	mi := &file_signal_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1246,7 +1650,7 @@ func (x *Peers) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Peers.ProtoReflect.Descriptor instead.
 func (*Peers) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{11}
+	return file_signal_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *Peers) GetStreamId() []byte {
@@ -1268,14 +1672,15 @@ type PeerInfo struct {
 	PeerId        []byte                 `protobuf:"bytes,1,opt,name=peer_id,json=peerId,proto3" json:"peer_id,omitempty"`
 	UdpAddrs      []string               `protobuf:"bytes,2,rep,name=udp_addrs,json=udpAddrs,proto3" json:"udp_addrs,omitempty"`
 	Role          Role                   `protobuf:"varint,3,opt,name=role,proto3,enum=p2plive.signal.v1.Role" json:"role,omitempty"`
-	HttpUrl       string                 `protobuf:"bytes,4,opt,name=http_url,json=httpUrl,proto3" json:"http_url,omitempty"` // edge
+	HttpUrl       string                 `protobuf:"bytes,4,opt,name=http_url,json=httpUrl,proto3" json:"http_url,omitempty"`          // edge
+	MappedAddr    string                 `protobuf:"bytes,5,opt,name=mapped_addr,json=mappedAddr,proto3" json:"mapped_addr,omitempty"` // as in Announce
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *PeerInfo) Reset() {
 	*x = PeerInfo{}
-	mi := &file_signal_proto_msgTypes[12]
+	mi := &file_signal_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1287,7 +1692,7 @@ func (x *PeerInfo) String() string {
 func (*PeerInfo) ProtoMessage() {}
 
 func (x *PeerInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[12]
+	mi := &file_signal_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1300,7 +1705,7 @@ func (x *PeerInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use PeerInfo.ProtoReflect.Descriptor instead.
 func (*PeerInfo) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{12}
+	return file_signal_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *PeerInfo) GetPeerId() []byte {
@@ -1331,6 +1736,13 @@ func (x *PeerInfo) GetHttpUrl() string {
 	return ""
 }
 
+func (x *PeerInfo) GetMappedAddr() string {
+	if x != nil {
+		return x.MappedAddr
+	}
+	return ""
+}
+
 // StreamState follows a change of the stream that a viewer asked for. A name
 // may come back with another stream id.
 type StreamState struct {
@@ -1345,7 +1757,7 @@ type StreamState struct {
 
 func (x *StreamState) Reset() {
 	*x = StreamState{}
-	mi := &file_signal_proto_msgTypes[13]
+	mi := &file_signal_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1357,7 +1769,7 @@ func (x *StreamState) String() string {
 func (*StreamState) ProtoMessage() {}
 
 func (x *StreamState) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[13]
+	mi := &file_signal_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1370,7 +1782,7 @@ func (x *StreamState) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StreamState.ProtoReflect.Descriptor instead.
 func (*StreamState) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{13}
+	return file_signal_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *StreamState) GetState() State {
@@ -1411,7 +1823,7 @@ type Ticket struct {
 
 func (x *Ticket) Reset() {
 	*x = Ticket{}
-	mi := &file_signal_proto_msgTypes[14]
+	mi := &file_signal_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1423,7 +1835,7 @@ func (x *Ticket) String() string {
 func (*Ticket) ProtoMessage() {}
 
 func (x *Ticket) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[14]
+	mi := &file_signal_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1436,7 +1848,7 @@ func (x *Ticket) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Ticket.ProtoReflect.Descriptor instead.
 func (*Ticket) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{14}
+	return file_signal_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *Ticket) GetTicket() []byte {
@@ -1457,7 +1869,7 @@ type Introduce struct {
 
 func (x *Introduce) Reset() {
 	*x = Introduce{}
-	mi := &file_signal_proto_msgTypes[15]
+	mi := &file_signal_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1469,7 +1881,7 @@ func (x *Introduce) String() string {
 func (*Introduce) ProtoMessage() {}
 
 func (x *Introduce) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[15]
+	mi := &file_signal_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1482,7 +1894,7 @@ func (x *Introduce) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Introduce.ProtoReflect.Descriptor instead.
 func (*Introduce) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{15}
+	return file_signal_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *Introduce) GetStreamId() []byte {
@@ -1511,7 +1923,7 @@ type Carry struct {
 
 func (x *Carry) Reset() {
 	*x = Carry{}
-	mi := &file_signal_proto_msgTypes[16]
+	mi := &file_signal_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1523,7 +1935,7 @@ func (x *Carry) String() string {
 func (*Carry) ProtoMessage() {}
 
 func (x *Carry) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[16]
+	mi := &file_signal_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1536,7 +1948,7 @@ func (x *Carry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Carry.ProtoReflect.Descriptor instead.
 func (*Carry) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{16}
+	return file_signal_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *Carry) GetStreamId() []byte {
@@ -1560,6 +1972,91 @@ func (x *Carry) GetPeers() []*PeerInfo {
 	return nil
 }
 
+// Punch follows a connection request on the tracker's UDP port.
+type Punch struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Attempt       []byte                 `protobuf:"bytes,1,opt,name=attempt,proto3" json:"attempt,omitempty"` // 8 bytes
+	Step          PunchStep              `protobuf:"varint,2,opt,name=step,proto3,enum=p2plive.signal.v1.PunchStep" json:"step,omitempty"`
+	Peer          *PeerInfo              `protobuf:"bytes,3,opt,name=peer,proto3" json:"peer,omitempty"`     // the other one; of a refusal only its id
+	Seen          string                 `protobuf:"bytes,4,opt,name=seen,proto3" json:"seen,omitempty"`     // "ip:port" that its request came from
+	Nat           *Nat                   `protobuf:"bytes,5,opt,name=nat,proto3" json:"nat,omitempty"`       // of the other one
+	Reason        string                 `protobuf:"bytes,6,opt,name=reason,proto3" json:"reason,omitempty"` // of a refusal, one sentence
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Punch) Reset() {
+	*x = Punch{}
+	mi := &file_signal_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Punch) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Punch) ProtoMessage() {}
+
+func (x *Punch) ProtoReflect() protoreflect.Message {
+	mi := &file_signal_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Punch.ProtoReflect.Descriptor instead.
+func (*Punch) Descriptor() ([]byte, []int) {
+	return file_signal_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *Punch) GetAttempt() []byte {
+	if x != nil {
+		return x.Attempt
+	}
+	return nil
+}
+
+func (x *Punch) GetStep() PunchStep {
+	if x != nil {
+		return x.Step
+	}
+	return PunchStep_PUNCH_STEP_UNSPECIFIED
+}
+
+func (x *Punch) GetPeer() *PeerInfo {
+	if x != nil {
+		return x.Peer
+	}
+	return nil
+}
+
+func (x *Punch) GetSeen() string {
+	if x != nil {
+		return x.Seen
+	}
+	return ""
+}
+
+func (x *Punch) GetNat() *Nat {
+	if x != nil {
+		return x.Nat
+	}
+	return nil
+}
+
+func (x *Punch) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
 type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          Code                   `protobuf:"varint,1,opt,name=code,proto3,enum=p2plive.signal.v1.Code" json:"code,omitempty"`
@@ -1572,7 +2069,7 @@ type Error struct {
 
 func (x *Error) Reset() {
 	*x = Error{}
-	mi := &file_signal_proto_msgTypes[17]
+	mi := &file_signal_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1584,7 +2081,7 @@ func (x *Error) String() string {
 func (*Error) ProtoMessage() {}
 
 func (x *Error) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[17]
+	mi := &file_signal_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1597,7 +2094,7 @@ func (x *Error) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Error.ProtoReflect.Descriptor instead.
 func (*Error) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{17}
+	return file_signal_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *Error) GetCode() Code {
@@ -1638,7 +2135,7 @@ type Bye struct {
 
 func (x *Bye) Reset() {
 	*x = Bye{}
-	mi := &file_signal_proto_msgTypes[18]
+	mi := &file_signal_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1650,7 +2147,7 @@ func (x *Bye) String() string {
 func (*Bye) ProtoMessage() {}
 
 func (x *Bye) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[18]
+	mi := &file_signal_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1663,7 +2160,7 @@ func (x *Bye) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Bye.ProtoReflect.Descriptor instead.
 func (*Bye) Descriptor() ([]byte, []int) {
-	return file_signal_proto_rawDescGZIP(), []int{18}
+	return file_signal_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *Bye) GetReason() string {
@@ -1684,7 +2181,7 @@ type Announce_Edge struct {
 
 func (x *Announce_Edge) Reset() {
 	*x = Announce_Edge{}
-	mi := &file_signal_proto_msgTypes[19]
+	mi := &file_signal_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1696,7 +2193,7 @@ func (x *Announce_Edge) String() string {
 func (*Announce_Edge) ProtoMessage() {}
 
 func (x *Announce_Edge) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[19]
+	mi := &file_signal_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1745,7 +2242,7 @@ type Announce_Source struct {
 
 func (x *Announce_Source) Reset() {
 	*x = Announce_Source{}
-	mi := &file_signal_proto_msgTypes[20]
+	mi := &file_signal_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1757,7 +2254,7 @@ func (x *Announce_Source) String() string {
 func (*Announce_Source) ProtoMessage() {}
 
 func (x *Announce_Source) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[20]
+	mi := &file_signal_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1811,7 +2308,7 @@ type Announce_Viewer struct {
 
 func (x *Announce_Viewer) Reset() {
 	*x = Announce_Viewer{}
-	mi := &file_signal_proto_msgTypes[21]
+	mi := &file_signal_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1823,7 +2320,7 @@ func (x *Announce_Viewer) String() string {
 func (*Announce_Viewer) ProtoMessage() {}
 
 func (x *Announce_Viewer) ProtoReflect() protoreflect.Message {
-	mi := &file_signal_proto_msgTypes[21]
+	mi := &file_signal_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1857,15 +2354,16 @@ var File_signal_proto protoreflect.FileDescriptor
 
 const file_signal_proto_rawDesc = "" +
 	"\n" +
-	"\fsignal.proto\x12\x11p2plive.signal.v1\"\xf5\x02\n" +
+	"\fsignal.proto\x12\x11p2plive.signal.v1\"\xa1\x03\n" +
 	"\rClientMessage\x129\n" +
 	"\bannounce\x18\x01 \x01(\v2\x1b.p2plive.signal.v1.AnnounceH\x00R\bannounce\x12<\n" +
 	"\taddresses\x18\x02 \x01(\v2\x1c.p2plive.signal.v1.AddressesH\x00R\taddresses\x12F\n" +
 	"\rpeers_request\x18\x03 \x01(\v2\x1f.p2plive.signal.v1.PeersRequestH\x00R\fpeersRequest\x123\n" +
 	"\x06report\x18\x04 \x01(\v2\x19.p2plive.signal.v1.ReportH\x00R\x06report\x12:\n" +
 	"\tbad_piece\x18\x05 \x01(\v2\x1b.p2plive.signal.v1.BadPieceH\x00R\bbadPiece\x12*\n" +
-	"\x03bye\x18\x06 \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03byeB\x06\n" +
-	"\x04body\"\x8e\x05\n" +
+	"\x03bye\x18\x06 \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03bye\x12*\n" +
+	"\x03nat\x18\a \x01(\v2\x16.p2plive.signal.v1.NatH\x00R\x03natB\x06\n" +
+	"\x04body\"\xaf\x05\n" +
 	"\bAnnounce\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x17\n" +
 	"\apeer_id\x18\x02 \x01(\fR\x06peerId\x12%\n" +
@@ -1874,7 +2372,9 @@ const file_signal_proto_rawDesc = "" +
 	"\x04edge\x18\x05 \x01(\v2 .p2plive.signal.v1.Announce.EdgeH\x00R\x04edge\x12<\n" +
 	"\x06source\x18\x06 \x01(\v2\".p2plive.signal.v1.Announce.SourceH\x00R\x06source\x12<\n" +
 	"\x06viewer\x18\a \x01(\v2\".p2plive.signal.v1.Announce.ViewerH\x00R\x06viewer\x12\x1a\n" +
-	"\bsoftware\x18\b \x01(\tR\bsoftware\x1ak\n" +
+	"\bsoftware\x18\b \x01(\tR\bsoftware\x12\x1f\n" +
+	"\vmapped_addr\x18\t \x01(\tR\n" +
+	"mappedAddr\x1ak\n" +
 	"\x04Edge\x12\x1b\n" +
 	"\tkey_proof\x18\x01 \x01(\fR\bkeyProof\x12\x19\n" +
 	"\bhttp_url\x18\x02 \x01(\tR\ahttpUrl\x12+\n" +
@@ -1888,12 +2388,14 @@ const file_signal_proto_rawDesc = "" +
 	"\x06Viewer\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n" +
 	"\tedge_only\x18\x02 \x01(\bR\bedgeOnlyB\x06\n" +
-	"\x04role\"(\n" +
+	"\x04role\"I\n" +
 	"\tAddresses\x12\x1b\n" +
-	"\tudp_addrs\x18\x01 \x03(\tR\budpAddrs\">\n" +
+	"\tudp_addrs\x18\x01 \x03(\tR\budpAddrs\x12\x1f\n" +
+	"\vmapped_addr\x18\x02 \x01(\tR\n" +
+	"mappedAddr\">\n" +
 	"\fPeersRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x18\n" +
-	"\aexclude\x18\x02 \x03(\fR\aexclude\"\xc6\x02\n" +
+	"\aexclude\x18\x02 \x03(\fR\aexclude\"\x87\x03\n" +
 	"\x06Report\x12(\n" +
 	"\x10bytes_from_peers\x18\x01 \x01(\x04R\x0ebytesFromPeers\x12(\n" +
 	"\x10bytes_from_edges\x18\x02 \x01(\x04R\x0ebytesFromEdges\x12%\n" +
@@ -1903,7 +2405,12 @@ const file_signal_proto_rawDesc = "" +
 	"\x10fragments_missed\x18\x05 \x01(\x04R\x0ffragmentsMissed\x12+\n" +
 	"\x04load\x18\x06 \x01(\v2\x17.p2plive.signal.v1.LoadR\x04load\x124\n" +
 	"\acarried\x18\a \x03(\v2\x1a.p2plive.signal.v1.CarriedR\acarried\x12\x14\n" +
-	"\x05edges\x18\b \x03(\fR\x05edges\"=\n" +
+	"\x05edges\x18\b \x03(\fR\x05edges\x12?\n" +
+	"\vconnections\x18\t \x03(\v2\x1d.p2plive.signal.v1.ConnectionR\vconnections\"R\n" +
+	"\n" +
+	"Connection\x12\x17\n" +
+	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12+\n" +
+	"\x04path\x18\x02 \x01(\x0e2\x17.p2plive.signal.v1.PathR\x04path\"=\n" +
 	"\x04Load\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x19\n" +
 	"\bout_kbps\x18\x02 \x01(\rR\aoutKbps\":\n" +
@@ -1912,7 +2419,13 @@ const file_signal_proto_rawDesc = "" +
 	"\x04kbps\x18\x02 \x01(\rR\x04kbps\"B\n" +
 	"\bBadPiece\x12\x1a\n" +
 	"\bpolluter\x18\x01 \x01(\fR\bpolluter\x12\x1a\n" +
-	"\bevidence\x18\x02 \x01(\fR\bevidence\"\xfb\x03\n" +
+	"\bevidence\x18\x02 \x01(\fR\bevidence\"\x8b\x01\n" +
+	"\x03Nat\x12.\n" +
+	"\x04type\x18\x01 \x01(\x0e2\x1a.p2plive.signal.v1.NatTypeR\x04type\x12@\n" +
+	"\n" +
+	"allocation\x18\x02 \x01(\x0e2 .p2plive.signal.v1.NatAllocationR\n" +
+	"allocation\x12\x12\n" +
+	"\x04step\x18\x03 \x01(\x11R\x04step\"\xad\x04\n" +
 	"\rServerMessage\x120\n" +
 	"\x05hello\x18\x01 \x01(\v2\x18.p2plive.signal.v1.HelloH\x00R\x05hello\x126\n" +
 	"\awelcome\x18\x02 \x01(\v2\x1a.p2plive.signal.v1.WelcomeH\x00R\awelcome\x120\n" +
@@ -1922,7 +2435,9 @@ const file_signal_proto_rawDesc = "" +
 	"\tintroduce\x18\x06 \x01(\v2\x1c.p2plive.signal.v1.IntroduceH\x00R\tintroduce\x120\n" +
 	"\x05carry\x18\a \x01(\v2\x18.p2plive.signal.v1.CarryH\x00R\x05carry\x120\n" +
 	"\x05error\x18\b \x01(\v2\x18.p2plive.signal.v1.ErrorH\x00R\x05error\x12*\n" +
-	"\x03bye\x18\t \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03byeB\x06\n" +
+	"\x03bye\x18\t \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03bye\x120\n" +
+	"\x05punch\x18\n" +
+	" \x01(\v2\x18.p2plive.signal.v1.PunchH\x00R\x05punchB\x06\n" +
 	"\x04body\"\xca\x01\n" +
 	"\x05Hello\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x14\n" +
@@ -1942,12 +2457,14 @@ const file_signal_proto_rawDesc = "" +
 	"\x06ticket\x18\x05 \x01(\fR\x06ticket\"W\n" +
 	"\x05Peers\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\fR\bstreamId\x121\n" +
-	"\x05peers\x18\x02 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\x88\x01\n" +
+	"\x05peers\x18\x02 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\xa9\x01\n" +
 	"\bPeerInfo\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12\x1b\n" +
 	"\tudp_addrs\x18\x02 \x03(\tR\budpAddrs\x12+\n" +
 	"\x04role\x18\x03 \x01(\x0e2\x17.p2plive.signal.v1.RoleR\x04role\x12\x19\n" +
-	"\bhttp_url\x18\x04 \x01(\tR\ahttpUrl\"\x86\x01\n" +
+	"\bhttp_url\x18\x04 \x01(\tR\ahttpUrl\x12\x1f\n" +
+	"\vmapped_addr\x18\x05 \x01(\tR\n" +
+	"mappedAddr\"\x86\x01\n" +
 	"\vStreamState\x12.\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x18.p2plive.signal.v1.StateR\x05state\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\fR\bstreamId\x12\x12\n" +
@@ -1961,7 +2478,14 @@ const file_signal_proto_rawDesc = "" +
 	"\x05Carry\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\fR\bstreamId\x12\x12\n" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x121\n" +
-	"\x05peers\x18\x03 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"r\n" +
+	"\x05peers\x18\x03 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\xda\x01\n" +
+	"\x05Punch\x12\x18\n" +
+	"\aattempt\x18\x01 \x01(\fR\aattempt\x120\n" +
+	"\x04step\x18\x02 \x01(\x0e2\x1c.p2plive.signal.v1.PunchStepR\x04step\x12/\n" +
+	"\x04peer\x18\x03 \x01(\v2\x1b.p2plive.signal.v1.PeerInfoR\x04peer\x12\x12\n" +
+	"\x04seen\x18\x04 \x01(\tR\x04seen\x12(\n" +
+	"\x03nat\x18\x05 \x01(\v2\x16.p2plive.signal.v1.NatR\x03nat\x12\x16\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"r\n" +
 	"\x05Error\x12+\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x17.p2plive.signal.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
@@ -1993,7 +2517,35 @@ const file_signal_proto_rawDesc = "" +
 	"\rCODE_REPLACED\x10\t\x12\r\n" +
 	"\tCODE_FULL\x10\n" +
 	"\x12\x15\n" +
-	"\x11CODE_RATE_LIMITED\x10\vB\"Z p2plive/internal/signal/signalpbb\x06proto3"
+	"\x11CODE_RATE_LIMITED\x10\v*\x9f\x01\n" +
+	"\x04Path\x12\x14\n" +
+	"\x10PATH_UNSPECIFIED\x10\x00\x12\f\n" +
+	"\bPATH_LAN\x10\x01\x12\x0f\n" +
+	"\vPATH_DIRECT\x10\x02\x12\x0f\n" +
+	"\vPATH_MAPPED\x10\x03\x12\x10\n" +
+	"\fPATH_PUNCHED\x10\x04\x12\x12\n" +
+	"\x0ePATH_PREDICTED\x10\x05\x12\r\n" +
+	"\tPATH_EDGE\x10\x06\x12\x1c\n" +
+	"\x18PATH_EDGE_OVER_WEBSOCKET\x10\a*\xab\x01\n" +
+	"\aNatType\x12\x14\n" +
+	"\x10NAT_TYPE_UNKNOWN\x10\x00\x12\x11\n" +
+	"\rNAT_TYPE_OPEN\x10\x01\x12\x15\n" +
+	"\x11NAT_TYPE_FIREWALL\x10\x02\x12\x11\n" +
+	"\rNAT_TYPE_NAT1\x10\x03\x12\x11\n" +
+	"\rNAT_TYPE_NAT2\x10\x04\x12\x11\n" +
+	"\rNAT_TYPE_NAT3\x10\x05\x12\x11\n" +
+	"\rNAT_TYPE_NAT4\x10\x06\x12\x14\n" +
+	"\x10NAT_TYPE_BLOCKED\x10\a*\x84\x01\n" +
+	"\rNatAllocation\x12\x1a\n" +
+	"\x16NAT_ALLOCATION_UNKNOWN\x10\x00\x12\x1d\n" +
+	"\x19NAT_ALLOCATION_PRESERVING\x10\x01\x12\x1d\n" +
+	"\x19NAT_ALLOCATION_SEQUENTIAL\x10\x02\x12\x19\n" +
+	"\x15NAT_ALLOCATION_RANDOM\x10\x03*i\n" +
+	"\tPunchStep\x12\x1a\n" +
+	"\x16PUNCH_STEP_UNSPECIFIED\x10\x00\x12\x15\n" +
+	"\x11PUNCH_STEP_WANTED\x10\x01\x12\x11\n" +
+	"\rPUNCH_STEP_GO\x10\x02\x12\x16\n" +
+	"\x12PUNCH_STEP_REFUSED\x10\x03B\"Z p2plive/internal/signal/signalpbb\x06proto3"
 
 var (
 	file_signal_proto_rawDescOnce sync.Once
@@ -2007,69 +2559,85 @@ func file_signal_proto_rawDescGZIP() []byte {
 	return file_signal_proto_rawDescData
 }
 
-var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 3)
-var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_signal_proto_enumTypes = make([]protoimpl.EnumInfo, 7)
+var file_signal_proto_msgTypes = make([]protoimpl.MessageInfo, 25)
 var file_signal_proto_goTypes = []any{
 	(Role)(0),               // 0: p2plive.signal.v1.Role
 	(State)(0),              // 1: p2plive.signal.v1.State
 	(Code)(0),               // 2: p2plive.signal.v1.Code
-	(*ClientMessage)(nil),   // 3: p2plive.signal.v1.ClientMessage
-	(*Announce)(nil),        // 4: p2plive.signal.v1.Announce
-	(*Addresses)(nil),       // 5: p2plive.signal.v1.Addresses
-	(*PeersRequest)(nil),    // 6: p2plive.signal.v1.PeersRequest
-	(*Report)(nil),          // 7: p2plive.signal.v1.Report
-	(*Load)(nil),            // 8: p2plive.signal.v1.Load
-	(*Carried)(nil),         // 9: p2plive.signal.v1.Carried
-	(*BadPiece)(nil),        // 10: p2plive.signal.v1.BadPiece
-	(*ServerMessage)(nil),   // 11: p2plive.signal.v1.ServerMessage
-	(*Hello)(nil),           // 12: p2plive.signal.v1.Hello
-	(*Welcome)(nil),         // 13: p2plive.signal.v1.Welcome
-	(*Peers)(nil),           // 14: p2plive.signal.v1.Peers
-	(*PeerInfo)(nil),        // 15: p2plive.signal.v1.PeerInfo
-	(*StreamState)(nil),     // 16: p2plive.signal.v1.StreamState
-	(*Ticket)(nil),          // 17: p2plive.signal.v1.Ticket
-	(*Introduce)(nil),       // 18: p2plive.signal.v1.Introduce
-	(*Carry)(nil),           // 19: p2plive.signal.v1.Carry
-	(*Error)(nil),           // 20: p2plive.signal.v1.Error
-	(*Bye)(nil),             // 21: p2plive.signal.v1.Bye
-	(*Announce_Edge)(nil),   // 22: p2plive.signal.v1.Announce.Edge
-	(*Announce_Source)(nil), // 23: p2plive.signal.v1.Announce.Source
-	(*Announce_Viewer)(nil), // 24: p2plive.signal.v1.Announce.Viewer
+	(Path)(0),               // 3: p2plive.signal.v1.Path
+	(NatType)(0),            // 4: p2plive.signal.v1.NatType
+	(NatAllocation)(0),      // 5: p2plive.signal.v1.NatAllocation
+	(PunchStep)(0),          // 6: p2plive.signal.v1.PunchStep
+	(*ClientMessage)(nil),   // 7: p2plive.signal.v1.ClientMessage
+	(*Announce)(nil),        // 8: p2plive.signal.v1.Announce
+	(*Addresses)(nil),       // 9: p2plive.signal.v1.Addresses
+	(*PeersRequest)(nil),    // 10: p2plive.signal.v1.PeersRequest
+	(*Report)(nil),          // 11: p2plive.signal.v1.Report
+	(*Connection)(nil),      // 12: p2plive.signal.v1.Connection
+	(*Load)(nil),            // 13: p2plive.signal.v1.Load
+	(*Carried)(nil),         // 14: p2plive.signal.v1.Carried
+	(*BadPiece)(nil),        // 15: p2plive.signal.v1.BadPiece
+	(*Nat)(nil),             // 16: p2plive.signal.v1.Nat
+	(*ServerMessage)(nil),   // 17: p2plive.signal.v1.ServerMessage
+	(*Hello)(nil),           // 18: p2plive.signal.v1.Hello
+	(*Welcome)(nil),         // 19: p2plive.signal.v1.Welcome
+	(*Peers)(nil),           // 20: p2plive.signal.v1.Peers
+	(*PeerInfo)(nil),        // 21: p2plive.signal.v1.PeerInfo
+	(*StreamState)(nil),     // 22: p2plive.signal.v1.StreamState
+	(*Ticket)(nil),          // 23: p2plive.signal.v1.Ticket
+	(*Introduce)(nil),       // 24: p2plive.signal.v1.Introduce
+	(*Carry)(nil),           // 25: p2plive.signal.v1.Carry
+	(*Punch)(nil),           // 26: p2plive.signal.v1.Punch
+	(*Error)(nil),           // 27: p2plive.signal.v1.Error
+	(*Bye)(nil),             // 28: p2plive.signal.v1.Bye
+	(*Announce_Edge)(nil),   // 29: p2plive.signal.v1.Announce.Edge
+	(*Announce_Source)(nil), // 30: p2plive.signal.v1.Announce.Source
+	(*Announce_Viewer)(nil), // 31: p2plive.signal.v1.Announce.Viewer
 }
 var file_signal_proto_depIdxs = []int32{
-	4,  // 0: p2plive.signal.v1.ClientMessage.announce:type_name -> p2plive.signal.v1.Announce
-	5,  // 1: p2plive.signal.v1.ClientMessage.addresses:type_name -> p2plive.signal.v1.Addresses
-	6,  // 2: p2plive.signal.v1.ClientMessage.peers_request:type_name -> p2plive.signal.v1.PeersRequest
-	7,  // 3: p2plive.signal.v1.ClientMessage.report:type_name -> p2plive.signal.v1.Report
-	10, // 4: p2plive.signal.v1.ClientMessage.bad_piece:type_name -> p2plive.signal.v1.BadPiece
-	21, // 5: p2plive.signal.v1.ClientMessage.bye:type_name -> p2plive.signal.v1.Bye
-	22, // 6: p2plive.signal.v1.Announce.edge:type_name -> p2plive.signal.v1.Announce.Edge
-	23, // 7: p2plive.signal.v1.Announce.source:type_name -> p2plive.signal.v1.Announce.Source
-	24, // 8: p2plive.signal.v1.Announce.viewer:type_name -> p2plive.signal.v1.Announce.Viewer
-	8,  // 9: p2plive.signal.v1.Report.load:type_name -> p2plive.signal.v1.Load
-	9,  // 10: p2plive.signal.v1.Report.carried:type_name -> p2plive.signal.v1.Carried
-	12, // 11: p2plive.signal.v1.ServerMessage.hello:type_name -> p2plive.signal.v1.Hello
-	13, // 12: p2plive.signal.v1.ServerMessage.welcome:type_name -> p2plive.signal.v1.Welcome
-	14, // 13: p2plive.signal.v1.ServerMessage.peers:type_name -> p2plive.signal.v1.Peers
-	16, // 14: p2plive.signal.v1.ServerMessage.stream_state:type_name -> p2plive.signal.v1.StreamState
-	17, // 15: p2plive.signal.v1.ServerMessage.ticket:type_name -> p2plive.signal.v1.Ticket
-	18, // 16: p2plive.signal.v1.ServerMessage.introduce:type_name -> p2plive.signal.v1.Introduce
-	19, // 17: p2plive.signal.v1.ServerMessage.carry:type_name -> p2plive.signal.v1.Carry
-	20, // 18: p2plive.signal.v1.ServerMessage.error:type_name -> p2plive.signal.v1.Error
-	21, // 19: p2plive.signal.v1.ServerMessage.bye:type_name -> p2plive.signal.v1.Bye
-	1,  // 20: p2plive.signal.v1.Welcome.state:type_name -> p2plive.signal.v1.State
-	15, // 21: p2plive.signal.v1.Peers.peers:type_name -> p2plive.signal.v1.PeerInfo
-	0,  // 22: p2plive.signal.v1.PeerInfo.role:type_name -> p2plive.signal.v1.Role
-	1,  // 23: p2plive.signal.v1.StreamState.state:type_name -> p2plive.signal.v1.State
-	15, // 24: p2plive.signal.v1.Introduce.peer:type_name -> p2plive.signal.v1.PeerInfo
-	15, // 25: p2plive.signal.v1.Carry.peers:type_name -> p2plive.signal.v1.PeerInfo
-	2,  // 26: p2plive.signal.v1.Error.code:type_name -> p2plive.signal.v1.Code
-	8,  // 27: p2plive.signal.v1.Announce.Edge.load:type_name -> p2plive.signal.v1.Load
-	28, // [28:28] is the sub-list for method output_type
-	28, // [28:28] is the sub-list for method input_type
-	28, // [28:28] is the sub-list for extension type_name
-	28, // [28:28] is the sub-list for extension extendee
-	0,  // [0:28] is the sub-list for field type_name
+	8,  // 0: p2plive.signal.v1.ClientMessage.announce:type_name -> p2plive.signal.v1.Announce
+	9,  // 1: p2plive.signal.v1.ClientMessage.addresses:type_name -> p2plive.signal.v1.Addresses
+	10, // 2: p2plive.signal.v1.ClientMessage.peers_request:type_name -> p2plive.signal.v1.PeersRequest
+	11, // 3: p2plive.signal.v1.ClientMessage.report:type_name -> p2plive.signal.v1.Report
+	15, // 4: p2plive.signal.v1.ClientMessage.bad_piece:type_name -> p2plive.signal.v1.BadPiece
+	28, // 5: p2plive.signal.v1.ClientMessage.bye:type_name -> p2plive.signal.v1.Bye
+	16, // 6: p2plive.signal.v1.ClientMessage.nat:type_name -> p2plive.signal.v1.Nat
+	29, // 7: p2plive.signal.v1.Announce.edge:type_name -> p2plive.signal.v1.Announce.Edge
+	30, // 8: p2plive.signal.v1.Announce.source:type_name -> p2plive.signal.v1.Announce.Source
+	31, // 9: p2plive.signal.v1.Announce.viewer:type_name -> p2plive.signal.v1.Announce.Viewer
+	13, // 10: p2plive.signal.v1.Report.load:type_name -> p2plive.signal.v1.Load
+	14, // 11: p2plive.signal.v1.Report.carried:type_name -> p2plive.signal.v1.Carried
+	12, // 12: p2plive.signal.v1.Report.connections:type_name -> p2plive.signal.v1.Connection
+	3,  // 13: p2plive.signal.v1.Connection.path:type_name -> p2plive.signal.v1.Path
+	4,  // 14: p2plive.signal.v1.Nat.type:type_name -> p2plive.signal.v1.NatType
+	5,  // 15: p2plive.signal.v1.Nat.allocation:type_name -> p2plive.signal.v1.NatAllocation
+	18, // 16: p2plive.signal.v1.ServerMessage.hello:type_name -> p2plive.signal.v1.Hello
+	19, // 17: p2plive.signal.v1.ServerMessage.welcome:type_name -> p2plive.signal.v1.Welcome
+	20, // 18: p2plive.signal.v1.ServerMessage.peers:type_name -> p2plive.signal.v1.Peers
+	22, // 19: p2plive.signal.v1.ServerMessage.stream_state:type_name -> p2plive.signal.v1.StreamState
+	23, // 20: p2plive.signal.v1.ServerMessage.ticket:type_name -> p2plive.signal.v1.Ticket
+	24, // 21: p2plive.signal.v1.ServerMessage.introduce:type_name -> p2plive.signal.v1.Introduce
+	25, // 22: p2plive.signal.v1.ServerMessage.carry:type_name -> p2plive.signal.v1.Carry
+	27, // 23: p2plive.signal.v1.ServerMessage.error:type_name -> p2plive.signal.v1.Error
+	28, // 24: p2plive.signal.v1.ServerMessage.bye:type_name -> p2plive.signal.v1.Bye
+	26, // 25: p2plive.signal.v1.ServerMessage.punch:type_name -> p2plive.signal.v1.Punch
+	1,  // 26: p2plive.signal.v1.Welcome.state:type_name -> p2plive.signal.v1.State
+	21, // 27: p2plive.signal.v1.Peers.peers:type_name -> p2plive.signal.v1.PeerInfo
+	0,  // 28: p2plive.signal.v1.PeerInfo.role:type_name -> p2plive.signal.v1.Role
+	1,  // 29: p2plive.signal.v1.StreamState.state:type_name -> p2plive.signal.v1.State
+	21, // 30: p2plive.signal.v1.Introduce.peer:type_name -> p2plive.signal.v1.PeerInfo
+	21, // 31: p2plive.signal.v1.Carry.peers:type_name -> p2plive.signal.v1.PeerInfo
+	6,  // 32: p2plive.signal.v1.Punch.step:type_name -> p2plive.signal.v1.PunchStep
+	21, // 33: p2plive.signal.v1.Punch.peer:type_name -> p2plive.signal.v1.PeerInfo
+	16, // 34: p2plive.signal.v1.Punch.nat:type_name -> p2plive.signal.v1.Nat
+	2,  // 35: p2plive.signal.v1.Error.code:type_name -> p2plive.signal.v1.Code
+	13, // 36: p2plive.signal.v1.Announce.Edge.load:type_name -> p2plive.signal.v1.Load
+	37, // [37:37] is the sub-list for method output_type
+	37, // [37:37] is the sub-list for method input_type
+	37, // [37:37] is the sub-list for extension type_name
+	37, // [37:37] is the sub-list for extension extendee
+	0,  // [0:37] is the sub-list for field type_name
 }
 
 func init() { file_signal_proto_init() }
@@ -2084,13 +2652,14 @@ func file_signal_proto_init() {
 		(*ClientMessage_Report)(nil),
 		(*ClientMessage_BadPiece)(nil),
 		(*ClientMessage_Bye)(nil),
+		(*ClientMessage_Nat)(nil),
 	}
 	file_signal_proto_msgTypes[1].OneofWrappers = []any{
 		(*Announce_Edge_)(nil),
 		(*Announce_Source_)(nil),
 		(*Announce_Viewer_)(nil),
 	}
-	file_signal_proto_msgTypes[8].OneofWrappers = []any{
+	file_signal_proto_msgTypes[10].OneofWrappers = []any{
 		(*ServerMessage_Hello)(nil),
 		(*ServerMessage_Welcome)(nil),
 		(*ServerMessage_Peers)(nil),
@@ -2100,14 +2669,15 @@ func file_signal_proto_init() {
 		(*ServerMessage_Carry)(nil),
 		(*ServerMessage_Error)(nil),
 		(*ServerMessage_Bye)(nil),
+		(*ServerMessage_Punch)(nil),
 	}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_signal_proto_rawDesc), len(file_signal_proto_rawDesc)),
-			NumEnums:      3,
-			NumMessages:   22,
+			NumEnums:      7,
+			NumMessages:   25,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

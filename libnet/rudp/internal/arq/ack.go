@@ -18,13 +18,16 @@ type Feedback struct {
 	Acked, Lost int
 	// Spurious are bytes that were told as lost and have turned out not to be.
 	Spurious int
-	Timeout  bool // the loss is a timeout's: there is no answer at all
+	// Recovered are bytes, roughly, that were lost and made good by parity segments: they are in Acked, not in Lost.
+	Recovered int
+	Timeout   bool // the loss is a timeout's: there is no answer at all
 }
 
 // Input takes whole segments. What comes before a malformed one counts. Acknowledgements wait for AppendControl.
 func (c *Core) Input(now Time, b []byte) (Feedback, error) {
 	var f Feedback
 	c.lastTime, c.lastSn = c.rackTime, c.rackSn
+	c.redundancy.news = false
 	for len(b) > 0 {
 		if len(b) < HeaderLen {
 			return f, ErrMalformed
@@ -36,12 +39,20 @@ func (c *Core) Input(now Time, b []byte) (Feedback, error) {
 		}
 		body := b[:h.Len]
 		b = b[h.Len:]
+		if h.Cmd == CmdAck && c.cfg.Extended {
+			c.takeFlags(h.Frg, &f)
+		}
 		c.takeUna(h, &f)
 		switch h.Cmd {
 		case CmdAck:
 			c.takeAck(now, h, body, &f)
 		case CmdPush:
 			c.takeData(now, h, body)
+		case CmdParity:
+			if !c.cfg.Extended || !h.parityFits() {
+				return f, ErrMalformed
+			}
+			c.takeParity(now, h, body)
 		case CmdAsk:
 			c.in.tell = true
 		case CmdTell:
@@ -76,7 +87,8 @@ func (c *Core) takeUna(h Header, f *Feedback) {
 // takeAck takes an acknowledgement: one segment with its time stamp, and a bitmap of those after una.
 func (c *Core) takeAck(now Time, h Header, bitmap []byte, f *Feedback) {
 	sentAt := now - Time(uint32(now)-h.Ts)
-	if rtt := now - sentAt; rtt <= maxRTT && sentAt > 0 {
+	timeless := c.cfg.Extended && h.Frg&ackTimeless != 0
+	if rtt := now - sentAt; rtt <= maxRTT && sentAt > 0 && !timeless {
 		f.RTT = rtt
 		c.rtt.Sample(rtt, now)
 		c.takeTime(sentAt, h.Sn, f)
@@ -153,13 +165,16 @@ func (c *Core) ackBeyond(sn uint32, f *Feedback) {
 
 // arrived takes a segment out of its list and frees its bytes.
 func (c *Core) arrived(sn uint32, s *segment, f *Feedback) {
+	if c.redundancy.news && (s.again || s.state == lost) {
+		f.Recovered = max(f.Recovered-HeaderLen-int(s.size), 0) // it counts as lost already
+	}
 	if s.state == lost {
 		c.win.remove(&c.lost, sn)
 	} else {
 		c.win.remove(&c.flight, sn)
 	}
 	if !s.again {
-		if s.at < c.lastTime && before(sn, c.lastSn) {
+		if s.at < c.lastTime && before(sn, c.lastSn) && !c.redundancy.news {
 			c.reorder.seen = true
 		}
 		c.noteArrival(s.at, sn)
@@ -228,7 +243,11 @@ func (c *Core) overtaken(sn uint32, s *segment) bool {
 
 // reorderWindow is how much later than others a segment may come.
 func (c *Core) reorderWindow() Time {
-	if !c.reorder.seen && c.sacked >= dupThresh {
+	switch {
+	case c.reorder.seen:
+	case c.protected(): // the parity segment comes behind what it covers
+		return c.rtt.Least() / 8
+	case c.sacked >= dupThresh:
 		return 0
 	}
 	return min(c.reorder.wide*c.rtt.Least()/4, c.rtt.smoothed)

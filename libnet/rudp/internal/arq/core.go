@@ -88,6 +88,8 @@ type Core struct {
 		first uint32
 	}
 
+	redundancy redundancy
+
 	// Receiving.
 	in receiver
 
@@ -100,6 +102,9 @@ type Stats struct {
 	Again      uint64 // after a loss or as a tail probe
 	Copies     uint64 // second copies of a retransmission
 	Spurious   uint64 // retransmissions of what had arrived
+	Parities   uint64 // parity segments sent
+	Recovered  uint64 // segments that the peer has found by them
+	Found      uint64 // segments found here by those of the peer
 	Timeouts   uint64
 	Expired    uint64 // messages that were dropped before they were sent
 	Skipped    uint64 // messages that the peer dropped
@@ -143,6 +148,9 @@ func (c *Core) Sendable() int { return c.queued + c.lost.bytes }
 
 // Unsent counts the bytes that wait for their first transmission.
 func (c *Core) Unsent() int { return c.queued }
+
+// Queued counts the segments that wait for their first transmission.
+func (c *Core) Queued() int { return c.segments }
 
 // Waiting counts the segments that are not acknowledged, sent or not.
 func (c *Core) Waiting() int { return int(c.win.nxt-c.win.una) + c.segments }

@@ -4,7 +4,7 @@
 // other way round. It has no clock, goroutine, lock or socket; the time is an argument.
 //
 // The wire format is KCP's: a peer that runs another implementation of KCP in message mode understands it, unless
-// [Config.Extended] adds what those do not know: acknowledgements with bitmaps, markers of dropped messages. What
-// is its own is when it sends: acknowledgements once per batch, losses found by time (RACK, RFC 8985), and no
+// [Config.Extended] adds what those do not know: acknowledgements with bitmaps, markers of dropped messages, parity
+// segments. What is its own is when it sends: acknowledgements once per batch, losses found by time (RACK, RFC 8985), and no
 // congestion control: how much may be in flight is for the caller, who pulls segments out with [Core.Next].
 package arq

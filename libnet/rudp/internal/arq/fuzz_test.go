@@ -15,9 +15,15 @@ func FuzzInput(f *testing.F) {
 	h.put(ack[:])
 	f.Add(ack[:], uint8(9), true)
 	f.Add(ack[:HeaderLen], uint8(1), false)
+	guard, _ := guarded(1)
+	for _, d := range guard.datagrams(second, numbered(0, 0, 300)) {
+		f.Add(d, uint8(4), true)
+	}
 	f.Fuzz(func(t *testing.T, b []byte, n uint8, extended bool) {
 		a, peer := newOwn(extended), newOwn(extended)
 		now := second
+		a.redundancy.peer = extended
+		a.SetRedundancy(0.5)
 		for i := range int(n) {
 			a.Send(numbered(0, i, 100*(i+1)), 0)
 		}
@@ -43,6 +49,9 @@ func FuzzInput(f *testing.F) {
 			}
 			if a.in.held > testWindow || a.in.early > testWindow || len(a.in.ring) > 2*testWindow || len(a.in.acks) > maxAcks {
 				t.Fatalf("%+v", a.in)
+			}
+			if r := a.in.recovery; r != nil && len(r.system) > maxEquations {
+				t.Fatalf("%d equations", len(r.system))
 			}
 			if a.in.held < 0 || a.sacked < 0 || a.flight.n < 0 || a.lost.n < 0 || a.segments < 0 || a.queued < 0 {
 				t.Fatal("a count is negative")

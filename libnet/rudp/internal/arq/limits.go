@@ -23,6 +23,19 @@ const (
 	maxAcks = 1024
 	// maxCopies bounds the retransmissions that wait to be sent a second time.
 	maxCopies = 32
+	// maxCovered bounds what a parity segment covers: four messages of 8 KiB, and 30 us to make or use it. The
+	// newest historyLen segments are kept for it where a peer sends them (80 KB), which allows for as many that come
+	// late; maxQuiet segments after the last one they are given up.
+	maxCovered = 32
+	historyLen = 64
+	maxQuiet   = 512
+	// maxEquations bounds the parity segments that wait for others, or for what they cover: with more losses than
+	// that, repetitions are needed anyway. It also bounds how many more of them than data segments are looked at,
+	// for they cost ten times the work.
+	maxEquations = 8
+	// maxCredit bounds how many parity segments may follow one another after a pause, and how long repetitions of
+	// a burst of losses keep others from being sent.
+	maxCredit = 4
 	// maxGap keeps the count of skipped messages from growing without end.
 	maxGap = 1 << 30
 	// smallRing is the first size of the rings, and what Trim leaves alone.
@@ -37,8 +50,9 @@ const (
 	// initialTimeout is RFC 6298's first RTO made shorter: handshakes of the session above have measured the
 	// path before, so that this only serves conversations that begin with a loss.
 	initialTimeout = 200 * millisecond
-	// maxTimeout bounds the backoff: after a blackout the peer hears of us within that time.
-	maxTimeout = second
+	// maxTimeout bounds the backoff, unless two round trips are longer: after a blackout the peer hears of us within
+	// that time. Two segments each time are 6 KB/s into the void.
+	maxTimeout = 400 * millisecond
 	// maxRTT is the longest round trip that is believed: older time stamps are from nowhere.
 	maxRTT = 30 * second
 	// minRTTInterval: the least round trip is that of the current interval and the one before, so that a

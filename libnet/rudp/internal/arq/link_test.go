@@ -67,6 +67,11 @@ func (o *own) flush(now Time, emit func([]byte)) {
 			if kind == None {
 				break
 			}
+			if kind >= Copy && at > 0 { // in a datagram of its own
+				emit(o.buf[:at])
+				at = copy(o.buf[:], o.buf[at:at+n])
+				continue
+			}
 			at += n
 		}
 		if at == 0 {

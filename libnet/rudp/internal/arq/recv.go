@@ -19,7 +19,11 @@ type receiver struct {
 	broken bool  // the rest of the message in part is to be dropped
 	gap    int   // messages that the peer has skipped since the last one
 
+	recovery *recovery // nil: the peer sends no parity segments
+	found    uint8     // segments found by them, modulo 256
+
 	acks      []ack // that wait, towards a peer without bitmaps; else only the last one
+	timeless  bool  // that one is of a segment that was found
 	tell      bool  // the window must be told
 	hurry     bool  // an acknowledgement that waits must not wait for others
 	announced int   // segments that we told the peer we have room for
@@ -54,7 +58,24 @@ func (c *Core) takeData(now Time, h Header, body []byte) {
 		c.stats.Violations++
 		body = nil
 	}
-	if ahead > 0 {
+	c.place(h, body)
+	if r.recovery != nil {
+		c.recover(now)
+	}
+}
+
+// place takes a segment that has not come before, or only waits for its turn.
+func (c *Core) place(h Header, body []byte) {
+	r := &c.in
+	if r.recovery != nil {
+		if r.recovery.quiet++; r.recovery.quiet > maxQuiet {
+			r.recovery = nil
+		} else {
+			r.recovery.credit = min(r.recovery.credit+1, maxEquations)
+			r.recovery.note(h.Sn, h.Frg, body)
+		}
+	}
+	if h.Sn != r.next {
 		c.keep(h, body)
 		return
 	}
@@ -77,18 +98,19 @@ func (c *Core) noteAck(now Time, h Header) {
 	a := ack{h.Sn, h.Ts, uint32(now)}
 	switch {
 	case c.cfg.Extended && len(r.acks) > 0:
-		r.acks[0] = a
+		r.acks[0], r.timeless = a, false
 	case len(r.acks) < maxAcks:
 		r.acks = append(r.acks, a)
 	}
 }
 
 // hurries tells whether a segment must be acknowledged at once: it shows or fills a gap, came twice, or ends a message,
-// after which the peer may have nothing more to send.
+// after which the peer may have nothing more to send. While the peer makes losses good by parity segments, all are: from
+// what is not acknowledged it takes what the next one covers, and how much of it the path loses.
 func (c *Core) hurries(h Header) bool {
 	r := &c.in
 	switch {
-	case h.Frg == 0, before(h.Sn, r.next):
+	case h.Frg == 0, before(h.Sn, r.next), r.recovery != nil:
 		return true
 	case h.Sn == r.next:
 		return r.early > 0
@@ -246,10 +268,14 @@ func (c *Core) appendAcks(b []byte, end int) []byte {
 		}
 		h := c.header(CmdAck)
 		h.Sn, h.Ts = r.acks[0].sn, r.acks[0].ts
+		h.Frg = ackParity | r.found&ackRecovered
+		if r.timeless {
+			h.Frg |= ackTimeless
+		}
 		h.Len = clockLen + uint32(bits+7)/8
 		b = binary.LittleEndian.AppendUint32(c.appendHeader(b, h), r.acks[0].clock)
 		b = r.appendBitmap(b, bits)
-		r.acks, r.tell = r.acks[:0], false
+		r.acks, r.tell, r.timeless = r.acks[:0], false, false
 		return b
 	}
 	i := 0
@@ -293,6 +319,13 @@ func (r *receiver) appendBitmap(b []byte, bits int) []byte {
 func (r *receiver) trim() {
 	if r.early == 0 && len(r.ring) > smallRing {
 		r.ring, r.frgs = nil, nil
+	}
+	if r.recovery != nil {
+		if !r.recovery.used {
+			r.recovery = nil
+		} else {
+			r.recovery.used = false
+		}
 	}
 	if len(r.acks) == 0 && cap(r.acks) > smallRing {
 		r.acks = nil

@@ -46,7 +46,7 @@ func (e *Estimator) probeTimeout(l Level) Time {
 	if e.smoothed == 0 {
 		return initialTimeout
 	}
-	return min(e.smoothed+max(4*e.variation, e.smoothed/4, l.granularity()), maxTimeout)
+	return e.bounded(e.smoothed + max(4*e.variation, e.smoothed/4, l.granularity()))
 }
 
 // timeout is the RTO after so many timeouts without an answer.
@@ -62,5 +62,8 @@ func (e *Estimator) timeout(l Level, backoff int) Time {
 			rto *= 2
 		}
 	}
-	return min(rto, max(maxTimeout, e.smoothed*2))
+	return e.bounded(rto)
 }
+
+// bounded is a timeout that is no longer than what may pass without a word.
+func (e *Estimator) bounded(t Time) Time { return min(t, max(maxTimeout, 2*e.smoothed)) }

@@ -6,10 +6,11 @@ package arq
 type Kind uint8
 
 const (
-	None  Kind = iota // nothing to send, or nothing that fits
-	First             // sent for the first time
-	Again             // a retransmission
-	Copy              // a second copy of a retransmission: it must not share a datagram with the first
+	None   Kind = iota // nothing to send, or nothing that fits
+	First              // sent for the first time
+	Again              // a retransmission
+	Copy               // a second copy of a retransmission: it must not share a datagram with the first
+	Parity             // makes losses good: it must not share a datagram with data segments before it
 )
 
 // Send queues a copy of a message of at least one byte and at most 254 times Config.MaxPayload. A message that has a deadline and was not begun by
@@ -68,7 +69,7 @@ func (c *Core) Ready(now Time) bool {
 	if c.backoff > 0 {
 		return c.credit > 0 && c.lost.n > 0
 	}
-	return c.Urgent() || c.lost.n > 0 || c.fresh(now) || c.copyWaits()
+	return c.Urgent() || c.lost.n > 0 || c.fresh(now) || c.copyWaits() || c.parityWaits()
 }
 
 // Urgent tells whether Next has a tail probe, which may exceed the congestion window (RFC 8985, section 7.3).
@@ -148,6 +149,10 @@ func (c *Core) Next(now Time, b []byte) (int, Kind) {
 			c.stats.Copies++
 			return n, Copy
 		}
+	case c.parityWaits():
+		if n := c.nextParity(b); n > 0 {
+			return n, Parity
+		}
 	}
 	return 0, None
 }
@@ -171,7 +176,7 @@ func (c *Core) nextLost(now Time, b []byte) (int, Kind) {
 	}
 	if c.backoff > 0 {
 		c.credit--
-	} else if c.cfg.Extended && c.level != Slow && c.queue.n == 0 && c.ncopies < maxCopies {
+	} else if c.cfg.Extended && c.level != Slow && c.queue.n == 0 && c.ncopies < maxCopies && !c.protected() {
 		// A second copy costs little while nothing waits, and saves a round trip when the first is lost too.
 		c.copies[c.ncopies] = sn
 		c.ncopies++
@@ -204,6 +209,9 @@ func (c *Core) repeat(now Time, b []byte, sn uint32) int {
 	s.again, s.probe = true, false
 	c.stats.Again++
 	c.transmit(now, b, sn, s)
+	if c.redundancy.share > 0 {
+		c.spend(Again, n)
+	}
 	return n
 }
 
@@ -238,6 +246,9 @@ func (c *Core) begin(now Time, b []byte) int {
 		m.refs++
 	}
 	c.transmit(now, b, sn, s)
+	if c.redundancy.share > 0 {
+		c.spend(First, HeaderLen+size)
+	}
 	return HeaderLen + size
 }
 

@@ -92,6 +92,19 @@ func (c *Core) expire(now Time, f *Feedback) {
 	}
 }
 
+// NewPath says that the way to the peer is another one from now on, and works. Where the old one had fallen silent, all
+// that was sent by it goes out again at once, rather than when the next timeout is due.
+func (c *Core) NewPath(now Time) {
+	if c.backoff == 0 {
+		return
+	}
+	var unheard Feedback // it says nothing of the new path
+	for c.flight.n > 0 {
+		c.giveUp(c.flight.head, c.win.at(c.flight.head), &unheard)
+	}
+	c.backoff, c.credit, c.late, c.progress = 0, 0, false, now
+}
+
 // Silence is how long timeouts have followed one another without an acknowledgement; zero: the last one has been
 // followed by one.
 func (c *Core) Silence(now Time) Time {

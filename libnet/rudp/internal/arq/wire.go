@@ -17,11 +17,14 @@ const (
 	CmdAck  = 82 // acknowledgement
 	CmdAsk  = 83 // asks for the window
 	CmdTell = 84 // tells the window
+
+	CmdParity = 85 // makes losses good; only with Config.Extended
 )
 
 // With Config.Extended, an acknowledgement may have a body: the receiver's clock in microseconds (4) when the segment that
 // it names arrived; then a bitmap, in which bit i%8 of byte i/8 says that segment una+1+i has come. A data segment without
-// a body stands for Frg messages that were dropped before they were sent.
+// a body stands for Frg messages that were dropped before they were sent. For Frg of acknowledgements see ackParity. A
+// parity segment is for Frg segments from Sn on; Ts has the head of the combined symbols (3), and the index (1).
 
 // ErrMalformed is returned for bytes that are no segments of the conversation.
 var ErrMalformed = errors.New("arq: malformed segment")
@@ -74,11 +77,12 @@ func Check(b []byte) (conv uint32, ok bool) {
 		h := ParseHeader(b)
 		b = b[HeaderLen:]
 		switch {
-		case h.Cmd < CmdPush || h.Cmd > CmdTell,
+		case h.Cmd < CmdPush || h.Cmd > CmdParity,
 			uint64(h.Len) > uint64(len(b)),
 			!first && h.Conv != conv,
 			h.Cmd == CmdAck && h.Len > clockLen+maxBitmap,
-			h.Cmd > CmdAck && h.Len != 0:
+			(h.Cmd == CmdAsk || h.Cmd == CmdTell) && h.Len != 0,
+			h.Cmd == CmdParity && !h.parityFits():
 			return 0, false
 		}
 		conv = h.Conv
@@ -86,6 +90,9 @@ func Check(b []byte) (conv uint32, ok bool) {
 	}
 	return conv, true
 }
+
+// parityFits tells whether a parity segment covers as many segments as one may.
+func (h *Header) parityFits() bool { return h.Frg > 0 && h.Frg <= maxCovered }
 
 // before compares sequence numbers, which wrap.
 func before(a, b uint32) bool { return int32(a-b) < 0 }

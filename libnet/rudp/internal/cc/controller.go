@@ -33,6 +33,7 @@ type Controller struct {
 	most              int // in flight since the last slowdown
 	slow              slowdown
 	round             round
+	limited           bool // the window was full in the round before
 	shift             shift
 }
 
@@ -123,6 +124,9 @@ func (c *Controller) checkLimited() {
 	}
 }
 
+// Limited tells whether the window has held data back, in this round or the one before.
+func (c *Controller) Limited() bool { return c.limited || c.round.limited }
+
 // OnAck is called once for each batch of acknowledgements.
 func (c *Controller) OnAck(now time.Duration, a Ack) {
 	if c.dead {
@@ -170,12 +174,23 @@ func (c *Controller) OnLost(now time.Duration, bytes int) {
 		return
 	}
 	c.inFlight -= bytes
+	c.noteLoss(bytes)
+}
+
+// noteLoss counts bytes that a queue or the path has lost.
+func (c *Controller) noteLoss(bytes int) {
 	c.round.lost += bytes
 	near, overflow := c.brim.lost(c.delay, c.target())
 	c.round.overflow = c.round.overflow || overflow
 	if near {
 		c.round.lostNear += bytes
 	}
+}
+
+// OnRecovered is called when packets were lost and made good without a repetition: OnAck has them, too.
+func (c *Controller) OnRecovered(now time.Duration, bytes int) {
+	c.advance(now)
+	c.noteLoss(bytes)
 }
 
 // OnSpurious takes back a loss: the packet has been acknowledged after all.
@@ -223,7 +238,10 @@ func (c *Controller) sample(now time.Duration, a Ack) {
 	r.samples++
 }
 
-func (c *Controller) newRound(now time.Duration) { c.round = round{start: now, slowed: c.slow.active} }
+func (c *Controller) newRound(now time.Duration) {
+	c.limited = c.round.limited
+	c.round = round{start: now, slowed: c.slow.active}
+}
 
 // timeout is RFC 6298's RTO, without its minimum of a second once there is a measurement.
 func (c *Controller) timeout() time.Duration {

@@ -249,6 +249,11 @@ func TestPaths(t *testing.T) {
 		{"round trips only", home, 50, 50 * ms, 50 * ms, 0, func(f *flow) { f.oneWay = false }, 0.97, 20 * ms},
 		{"server", server, 50, 50 * ms, 50 * ms, 0, nil, 0.97, 30 * ms},
 		{"jitter on the way back", home, 50, 50 * ms, 50 * ms, 0, func(f *flow) { f.jitter = 10 * ms }, 0.95, 20 * ms},
+		// As radio links do, where the whole link waits for its turn.
+		{"delay that varies each 5 ms", home, 50, 50 * ms, 100 * ms, 0, func(f *flow) { f.wobble, f.hold = 20*ms, 5*ms }, 0.88, 10 * ms},
+		{"delay that varies each 60 ms", home, 50, 50 * ms, 100 * ms, 0, func(f *flow) { f.wobble, f.hold = 20*ms, 60*ms }, 0.75, 10 * ms},
+		// A datagram then nearly always waits for one with much delay before it, as in a queue.
+		{"delay that varies with each datagram", home, 50, 50 * ms, 100 * ms, 0, func(f *flow) { f.wobble = 20 * ms }, 0.35, 10 * ms},
 		{"Wi-Fi", home, 5, 20 * ms, 100 * ms, 0.01, func(f *flow) { f.jitter = 20 * ms }, 0.9, 40 * ms},
 		{"far and fast", home, 100, 200 * ms, 200 * ms, 0, nil, 0.85, 40 * ms},
 		{"far and fast server", server, 100, 200 * ms, 200 * ms, 0, nil, 0.85, 40 * ms},

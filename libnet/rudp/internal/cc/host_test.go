@@ -15,7 +15,7 @@ func newHost(s *sim) *host { return &host{sim: s, pacer: NewPacer(s.now)} }
 
 func (h *host) add(f *flow, c Class) {
 	session := &Session{Owner: f}
-	f.onAck = func(bytes int) { h.pacer.OnDelivered(h.now, bytes, f.ctl.Estimates().Queue) }
+	f.onAck = func(bytes int) { h.pacer.OnDelivered(h.now, bytes, f.ctl.Estimates().Queue, f.ctl.Limited()) }
 	f.pacer = func(f *flow) {
 		room := 0
 		if f.hasData() {

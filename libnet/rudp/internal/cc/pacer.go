@@ -58,7 +58,7 @@ type queue struct {
 // NewPacer gives a pacer without limit and budget.
 func NewPacer(now time.Duration) *Pacer {
 	p := &Pacer{budget: math.MaxInt64, filled: now, tokens: minBurst}
-	p.uplink.since, p.uplink.filter.since = now, now
+	p.uplink.since, p.uplink.filter.since, p.uplink.line.since = now, now, now
 	return p
 }
 
@@ -175,6 +175,9 @@ func (p *Pacer) NextDeadline(now time.Duration) (time.Duration, bool) {
 		wait := time.Duration(0)
 		if rate := p.Rate(); p.tokens <= 0 && rate > 0 && p.classes[Control].head == nil {
 			wait = time.Duration((1-p.tokens)/rate*float64(time.Second)) + 1
+			if p.uplink.bound() > 0 {
+				wait = min(wait, uplinkInterval) // by then it is another one, or none
+			}
 		}
 		at, ok = min(at, now+wait), true
 	}

@@ -174,7 +174,7 @@ func TestUplinkEstimate(t *testing.T) {
 	now := time.Duration(0)
 	for range 1000 { // 1 MB/s with a queue
 		now += 10 * time.Millisecond
-		p.OnDelivered(now, 10e3, 20*time.Millisecond)
+		p.OnDelivered(now, 10e3, 20*time.Millisecond, true)
 		p.Next(now)
 	}
 	within(t, "estimate", p.Uplink(), 1e6, 0.05)
@@ -188,6 +188,38 @@ func TestUplinkEstimate(t *testing.T) {
 		t.Error("an idle line has a bound")
 	}
 	within(t, "estimate kept", p.Uplink(), 1e6, 0.05)
+}
+
+// What was delivered while there was little to send bounds nothing, whatever queue other traffic or a busy host makes; nor
+// does it when there is more to send at last, until it is known how much of it is delivered.
+func TestUplinkWithoutDemand(t *testing.T) {
+	p := NewPacer(0)
+	now := time.Duration(0)
+	for range 100 {
+		now += 10 * time.Millisecond
+		p.OnDelivered(now, 300, 20*time.Millisecond, false)
+	}
+	within(t, "estimate", p.Uplink(), 30e3, 0.05)
+	if p.Next(now); p.Rate() != 0 {
+		t.Errorf("a bound of %v", p.Rate())
+	}
+	p.OnDelivered(now, 10e3, 20*time.Millisecond, true)
+	if p.Next(now); p.Rate() != 0 {
+		t.Errorf("a bound of %v at the begin", p.Rate())
+	}
+	for range 30 {
+		now += 10 * time.Millisecond
+		p.OnDelivered(now, 10e3, 20*time.Millisecond, true)
+	}
+	within(t, "rate", p.Rate(), 1.25e6, 0.1)
+
+	// A debt is looked at again when the bound may have gone.
+	var s Session
+	p.SetDemand(&s, Newest, 1<<20)
+	p.Charge(now, 10e6)
+	if at, ok := p.NextDeadline(now); !ok || at > now+uplinkInterval {
+		t.Errorf("looked at again after %v, %v", at-now, ok)
+	}
 }
 
 // Whatever happens in whatever order, the pacer's structures agree with each other.
@@ -265,7 +297,7 @@ func TestPacerAllocatesNothing(t *testing.T) {
 				now = max(at, now+1)
 			}
 		}
-		p.OnDelivered(now, packet, time.Millisecond)
+		p.OnDelivered(now, packet, time.Millisecond, false)
 	}
 	round()
 	if n := testing.AllocsPerRun(100, round); n != 0 {

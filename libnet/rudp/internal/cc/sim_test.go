@@ -69,6 +69,11 @@ type link struct {
 	queue int // bytes
 	loss  float64
 	dead  bool
+	// wobble is by how much the delay varies, without reordering: uniformly, and anew each hold.
+	wobble, hold time.Duration
+	wobbled      time.Duration // the present one
+	wobbledUntil time.Duration
+	lastOut      time.Duration
 
 	waiting []packetInLink
 	queued  int
@@ -115,10 +120,20 @@ func (l *link) next() {
 		l.busy = false
 		l.seen += p.size
 		if !l.dead && l.rand.Float64() >= l.loss {
-			l.after(l.delay, p.arrived)
+			l.at(l.out(), p.arrived)
 		}
 		l.next()
 	})
+}
+
+// out is when what leaves the queue now is at the far end.
+func (l *link) out() time.Duration {
+	if l.wobble > 0 && l.now >= l.wobbledUntil {
+		l.wobbled = time.Duration(l.rand.Int64N(int64(l.wobble)))
+		l.wobbledUntil = l.now + l.hold
+	}
+	l.lastOut = max(l.lastOut, l.now+l.delay+l.wobbled)
+	return l.lastOut
 }
 
 // wait is how long a packet that comes now would have to.
