@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"maps"
 	"net"
 	"net/netip"
 	"sync"
@@ -119,7 +120,7 @@ func (r *router) set(external, internal uint16, life uint32) {
 func (r *router) mapped() map[uint16]uint16 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.ports
+	return maps.Clone(r.ports)
 }
 
 func TestPCPAndNATPMP(t *testing.T) {

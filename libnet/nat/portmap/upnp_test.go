@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -199,9 +200,9 @@ func TestDeviceThatPointsElsewhere(t *testing.T) {
 
 // A description without end is read to a bound.
 func TestEndlessDescription(t *testing.T) {
-	sent := 0
+	var sent atomic.Int64
 	endless := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		for sent = 0; sent < 64*maxDescription; sent += 1 << 10 {
+		for ; sent.Load() < 64*maxDescription; sent.Add(1 << 10) {
 			if _, err := w.Write([]byte(strings.Repeat("<a>", 1<<10/3))); err != nil {
 				return
 			}
@@ -215,7 +216,7 @@ func TestEndlessDescription(t *testing.T) {
 		t.Error("taken")
 	}
 	endless.Close()
-	if sent >= 64*maxDescription {
+	if sent.Load() >= 64*maxDescription {
 		t.Error("all of it was read")
 	}
 }
