@@ -236,22 +236,27 @@ func TestFoundWhenGivenUp(t *testing.T) {
 	}
 }
 
-// A flood of parity segments, which are work, is looked at as far as data segments come with it.
+// A flood of parity segments, which are work, is looked at as far as data segments come with it. One may find
+// something by accident, as there is no check in it (sessions authenticate datagrams): nothing is missing then, and no
+// more is looked at.
 func TestFloodOfParity(t *testing.T) {
-	a, b := guarded(1e-9)
-	warm(t, a, b, 1)
-	all := a.datagrams(second+50*ms, numbered(1, 0, 8<<10))
-	for _, d := range all[1 : len(all)-1] {
-		b.input(second, d)
-	}
-	parity := bytes.Clone(all[len(all)-1])
-	for i := range 100 {
-		binary.LittleEndian.PutUint32(parity[8:], rand.Uint32())
-		parity[HeaderLen+i]++
-		b.input(second, parity)
-	}
-	if r := b.in.recovery; r.credit != 0 || b.stats.Found > 1 {
-		t.Errorf("credit %d, %d found", r.credit, b.stats.Found)
+	for seed := range uint64(1000) {
+		random := rand.New(rand.NewPCG(seed, 0))
+		a, b := guarded(1e-9)
+		warm(t, a, b, 1)
+		all := a.datagrams(second+50*ms, numbered(1, 0, 8<<10))
+		for _, d := range all[1 : len(all)-1] {
+			b.input(second, d)
+		}
+		parity := bytes.Clone(all[len(all)-1])
+		for i := range 100 {
+			binary.LittleEndian.PutUint32(parity[8:], random.Uint32())
+			parity[HeaderLen+i]++
+			b.input(second, parity)
+		}
+		if r := b.in.recovery; b.stats.Found == 0 && r.credit != 0 || b.stats.Found > 1 {
+			t.Errorf("seed %d: credit %d, %d found", seed, r.credit, b.stats.Found)
+		}
 	}
 }
 
