@@ -16,8 +16,10 @@ const (
 	// stunTimeout is what asking for the public address may delay an announce.
 	// Where UDP is blocked, it is part of the time to the first picture.
 	stunTimeout = time.Second
-	// maxLocal bounds the local addresses that are announced.
+	// maxLocal bounds the interfaces' addresses that are announced, maxIPv6 those of IPv6 among them: hosts have several
+	// for their privacy.
 	maxLocal = 4
+	maxIPv6  = 2
 )
 
 // Addresses returns where other peers may reach the host, best first: the one
@@ -51,10 +53,7 @@ func (h *Host) Addresses(ctx context.Context, hello signal.Hello) []netip.AddrPo
 	if len(addrs) == mapped {
 		add(netip.AddrPortFrom(netip.IPv4Unspecified(), local.Port()))
 	}
-	for _, ip := range interfaceAddrs() {
-		if len(addrs) > maxLocal {
-			break
-		}
+	for _, ip := range interfaceAddrs(local.Addr().Is6()) {
 		add(netip.AddrPortFrom(ip, local.Port()))
 	}
 	return addrs
@@ -78,22 +77,25 @@ func Resolve(ctx context.Context, hostport string) (netip.AddrPort, error) {
 	return netip.AddrPortFrom(ips[i].Unmap(), uint16(port)), nil
 }
 
-// interfaceAddrs returns the unicast addresses of the host's interfaces that
-// a neighbour could reach.
-func interfaceAddrs() []netip.Addr {
+// interfaceAddrs returns unicast addresses of the host's interfaces that a neighbour could reach or, of IPv6, anybody:
+// at most maxLocal.
+func interfaceAddrs(dual bool) []netip.Addr {
 	addrs, err := net.InterfaceAddrs()
 	if err != nil {
 		return nil
 	}
-	var ips []netip.Addr
+	var v4, v6 []netip.Addr
 	for _, a := range addrs {
 		prefix, err := netip.ParsePrefix(a.String())
-		if err != nil {
+		if err != nil || !prefix.Addr().IsGlobalUnicast() {
 			continue
 		}
-		if ip := prefix.Addr(); ip.Is4() && ip.IsGlobalUnicast() {
-			ips = append(ips, ip)
+		switch ip := prefix.Addr(); {
+		case ip.Is4():
+			v4 = append(v4, ip)
+		case dual && len(v6) < maxIPv6:
+			v6 = append(v6, ip)
 		}
 	}
-	return ips
+	return append(v4[:min(len(v4), maxLocal-len(v6))], v6...)
 }

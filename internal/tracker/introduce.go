@@ -5,6 +5,7 @@ package tracker
 import (
 	"cmp"
 	"iter"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -239,7 +240,20 @@ func (r *registry) sampleViewers(m *member, s *stream, n int, exclude peerSet) [
 	return list
 }
 
-// possible tells whether two viewers can reach each other: by their NATs, or because a router forwards a port to one.
+// possible tells whether two viewers can reach each other: by their NATs, past them, or because a router forwards a
+// port to one.
 func possible(a, b *member) bool {
-	return a.mapped.IsValid() || b.mapped.IsValid() || nat.Possible(a.nat, b.nat)
+	return a.mapped.IsValid() || b.mapped.IsValid() || nat.Possible(a.nat, b.nat) || near(a, b)
+}
+
+// near tells whether two peers may reach each other past their NATs: inside of the network that both are seen from, or
+// by IPv6.
+func near(a, b *member) bool {
+	blocked := a.nat.Type == nat.TypeBlocked || b.nat.Type == nat.TypeBlocked
+	return !blocked && (sameNetwork(a.observed, b.observed) || a.hasIPv6() && b.hasIPv6())
+}
+
+// hasIPv6 tells whether a peer says that it can be reached by IPv6.
+func (m *member) hasIPv6() bool {
+	return slices.ContainsFunc(m.addrs, func(a netip.AddrPort) bool { return a.Addr().Is6() && !isLocal(a.Addr()) })
 }

@@ -59,7 +59,7 @@ func newRegistry(s strategy, rng *rand.Rand, ticket func(signal.Ticket) []byte) 
 		viewers:  make(map[string]*audience),
 		tags:     make(map[[8]byte]*member),
 	}
-	r.meet = nat.NewRendezvous(nat.RendezvousConfig{Allow: r.mayConnect, OnLimit: r.askedTooOften})
+	r.meet = nat.NewRendezvous(nat.RendezvousConfig{Allow: r.mayConnect, Near: r.areNear, OnLimit: r.askedTooOften})
 	return r
 }
 

@@ -46,6 +46,12 @@ func (r *registry) mayConnect(asker, other nat.PeerKey) string {
 	return ""
 }
 
+// areNear tells whether two connected peers may reach each other past their NATs.
+func (r *registry) areNear(asker, other nat.PeerKey) bool {
+	a, b := r.byPeer[signal.PeerID(asker)], r.byPeer[signal.PeerID(other)]
+	return a != nil && b != nil && near(a, b)
+}
+
 func (r *registry) askedTooOften(peer nat.PeerKey) {
 	if r.onGreedy != nil {
 		r.onGreedy(signal.PeerID(peer))

@@ -51,6 +51,9 @@ func readClass(b []byte) Class {
 	return c
 }
 
+// blocked is whether no UDP gets through.
+func (c Class) blocked() bool { return c.Type == TypeBlocked }
+
 // known is whether discovery has told anything.
 func (c Class) known() bool { return c.Type != "" && c.Type != TypeUnknown }
 
@@ -79,9 +82,9 @@ type Plan struct {
 func Choose(own, peer Class) Plan {
 	p := Plan{Method: MethodProbe, Hard: own.Type == TypeNAT4, HardPeer: peer.Type == TypeNAT4}
 	switch {
-	case own.Type == TypeBlocked:
+	case own.blocked():
 		return Plan{Method: MethodNone, Reason: "UDP does not get through here."}
-	case peer.Type == TypeBlocked:
+	case peer.blocked():
 		return Plan{Method: MethodNone, Reason: "UDP does not get through at the other peer."}
 	case p.Hard && p.HardPeer:
 		if own.predictable() && peer.predictable() {
@@ -93,6 +96,20 @@ func Choose(own, peer Class) Plan {
 		p.Method = own.guess()
 	case p.HardPeer && own.picky():
 		p.Method = peer.guess()
+	}
+	return p
+}
+
+// past is the plan for peers whose NATs do not let them come together, where the other may be reached past them, by
+// an address inside of one network or by IPv6. Those are tried like all.
+func (p Plan) past(own Class, r Remote) Plan {
+	if p.Method != MethodNone || own.blocked() || r.Class.blocked() {
+		return p
+	}
+	for _, c := range r.Candidates {
+		if c.Kind == HostCandidate {
+			p.Method = MethodProbe
+		}
 	}
 	return p
 }

@@ -328,7 +328,7 @@ func (p *Puncher) goes(r Remote) {
 func (p *Puncher) know(r Remote) {
 	r.Candidates = r.Candidates[:min(len(r.Candidates), maxCandidates)]
 	p.remote = r
-	p.plan = Choose(p.cfg.Own, r.Class)
+	p.plan = Choose(p.cfg.Own, r.Class).past(p.cfg.Own, r)
 }
 
 // advance does what is due, and says when something will be.

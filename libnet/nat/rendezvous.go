@@ -44,6 +44,9 @@ type Relay struct {
 type RendezvousConfig struct {
 	// Allow says in one sentence why a peer may not be connected with another; empty: it may. Nil: it may.
 	Allow func(asker, peer PeerKey) string
+	// Near tells of two peers whose NATs are said to keep them apart that they may reach each other past them: inside
+	// of one network, or by IPv6. Nil: none do.
+	Near func(asker, peer PeerKey) bool
 	// OnLimit is called once for each connection that asks faster than it may.
 	OnLimit func(asker PeerKey)
 }
@@ -203,7 +206,7 @@ func (r *Rendezvous) begin(now time.Duration, p *party, q request, from netip.Ad
 			return refuse(reason)
 		}
 	}
-	if plan := Choose(p.Class, other.Class); plan.Method == MethodNone {
+	if plan := Choose(p.Class, other.Class); plan.Method == MethodNone && !r.past(p, other) {
 		return refuse(plan.Reason)
 	}
 	if len(r.attempts) >= maxAttempts || !other.wanted.allow(now, askInterval, askBurst) {
@@ -215,6 +218,11 @@ func (r *Rendezvous) begin(now time.Duration, p *party, q request, from netip.Ad
 	r.begun = append(r.begun, m)
 	r.stats.Forwarded++
 	return []Relay{{To: m.other, Kind: RelayWanted, Attempt: m.id, Peer: p.ID, Seen: from, Class: p.Class}}
+}
+
+// past tells whether two may reach each other past their NATs.
+func (r *Rendezvous) past(a, b *party) bool {
+	return !a.Class.blocked() && !b.Class.blocked() && r.cfg.Near != nil && r.cfg.Near(a.ID, b.ID)
 }
 
 // again takes a further request of an attempt: the other's (step 4), one from another socket of the asker, or a

@@ -93,6 +93,7 @@ func (l *lab) verdict() (v verdict) {
 }
 
 func TestNAT(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, lan, rules              string
 		addresses                     int
@@ -130,6 +131,7 @@ func TestNAT(t *testing.T) {
 
 // TestAllInterfaces: a tracker on all interfaces answers from the address that was asked, and names it.
 func TestAllInterfaces(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, public, routing)
 	l.tracker(0)
 	for _, addr := range []string{tracker1, tracker2} {
@@ -161,6 +163,7 @@ func (l *lab) stunclient() {
 
 // TestOtherClients: Debian's STUN tools understand the tracker, and agree with p2plive.
 func TestOtherClients(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct {
 		name, lan, rules string
 		mapping, filter  string // in the tool's words

@@ -103,6 +103,7 @@ func (w *watcher) plays(more int64) {
 // TestBlockedUDP: a home whose router drops UDP plays from an edge's web port, soon. When UDP is let through again the
 // session goes over to it, and back when it is blocked again, and no fragment is missed.
 func TestBlockedUDP(t *testing.T) {
+	t.Parallel()
 	const overWeb = "edge over WebSocket"
 	l := newLab(t, private, noUDP)
 	l.live()

@@ -71,6 +71,7 @@ func forward(client net.IP, b []byte) error {
 // TestPortMapping: a viewer behind the worst of NATs asks its router for a port, another one behind a NAT reaches it there,
 // without a search for ports, and the port is taken back in the end.
 func TestPortMapping(t *testing.T) {
+	t.Parallel()
 	const home, port = "203.0.113.10", "7000"
 	l := newStreet(t, fullyRandom, dropUnasked)
 	program, err := os.Executable()
@@ -105,6 +106,7 @@ func TestPortMapping(t *testing.T) {
 
 // TestNoPortMapping: a viewer that is told not to ask does not.
 func TestNoPortMapping(t *testing.T) {
+	t.Parallel()
 	l := newLab(t, private, masquerade)
 	l.rules(masquerade + `
 table ip seen {

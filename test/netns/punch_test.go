@@ -49,12 +49,14 @@ func (w *watcher) faultless() {
 }
 
 func TestPunch(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ name, a, b, path string }{
 		{"masquerade", masquerade, masquerade, "punched"},
 		{"masquerade that drops what comes unasked", dropUnasked, dropUnasked, "punched"},
 		{"masquerade and an exposed host", masquerade, exposed, "direct"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
 			l := newStreet(t, tt.a, tt.b)
 			l.tracker(2)
 			l.stream()
@@ -72,6 +74,7 @@ func TestPunch(t *testing.T) {
 // TestFullyRandom: behind a masquerade that draws ports at random the port has to be searched for. With the odds of the
 // search it is found 98 times in 100; where it is not, the edge goes on.
 func TestFullyRandom(t *testing.T) {
+	t.Parallel()
 	l := newStreet(t, fullyRandom, dropUnasked)
 	l.tracker(1)
 	l.stream()
@@ -94,6 +97,7 @@ func TestFullyRandom(t *testing.T) {
 
 // TestBothRandom: two symmetric NATs whose ports cannot be predicted are not tried, and both homes play from the edge.
 func TestBothRandom(t *testing.T) {
+	t.Parallel()
 	l := newStreet(t, fullyRandom, fullyRandom)
 	l.tracker(1)
 	l.stream()
@@ -107,20 +111,68 @@ func TestBothRandom(t *testing.T) {
 	}
 }
 
-// TestSameLAN: two viewers in one home reach each other inside of it.
+// TestSameLAN: two viewers in one home reach each other inside of it, whatever NAT the home has.
 func TestSameLAN(t *testing.T) {
-	l := newStreet(t, masquerade)
-	l.space("room")
-	l.plug(0, "room", "3")
+	t.Parallel()
+	for name, rules := range map[string]string{"masquerade": masquerade, "fully random": fullyRandom} {
+		t.Run(name, func(t *testing.T) {
+			l := newStreet(t, rules)
+			l.space("room")
+			l.plug(0, "room", "3")
+			l.tracker(2)
+			l.stream()
+			a, b := l.watch("home1"), l.watch("room")
+			a.reaches("lan", private+"3:")
+			b.reaches("lan", private+"2:")
+		})
+	}
+}
+
+// TestIPv6: where the NATs of IPv4 keep two homes apart, they reach each other by IPv6, through the firewalls of both.
+func TestIPv6(t *testing.T) {
+	t.Parallel()
+	const answersOnly = `
+table ip6 filter {
+	chain forward {
+		type filter hook forward priority filter; policy drop
+		ct state established,related accept
+		iifname lan accept
+	}
+}`
+	l := newStreet(t, fullyRandom+answersOnly, fullyRandom+answersOnly)
+	l.ipv6(0)
+	l.ipv6(1)
+	l.tracker(2)
+	l.stream()
+	a, b := l.watch("home1"), l.watch("home2")
+	a.reaches("punched", "[2001:db8:2:1::2]:")
+	b.reaches("punched", "[2001:db8:1:1::2]:")
+	for _, w := range []*watcher{a, b} {
+		w.plays(100)
+		w.faultless()
+	}
+}
+
+// TestOneCarrier: two homes behind one NAT of their provider, which does not send back what goes to its own address,
+// play from the edge and say so.
+func TestOneCarrier(t *testing.T) {
+	t.Parallel()
+	l := newCarrier(t, dropUnasked, dropUnasked)
 	l.tracker(1)
 	l.stream()
-	a, b := l.watch("home1"), l.watch("room")
-	a.reaches("lan", private+"3:")
-	b.reaches("lan", private+"2:")
+	for _, w := range []*watcher{l.watch("home1"), l.watch("home2")} {
+		w.plays(300)
+		s := w.await(answerTime, "a status", func(status) bool { return true })
+		if !s.reached("edge") || s.Peers[0].Reason == "" {
+			t.Errorf("status %+v", s)
+		}
+		w.faultless()
+	}
 }
 
 // TestForgetfulRouters: routers forget all connections, and both homes play on and stay connected.
 func TestForgetfulRouters(t *testing.T) {
+	t.Parallel()
 	l, a, b := neighbours(t, dropUnasked)
 	for range 2 {
 		l.forget("router1")
@@ -136,6 +188,7 @@ func TestForgetfulRouters(t *testing.T) {
 // TestForgetfulMasquerade is that with a router that takes what comes unasked for its own: the home gets other ports
 // then. Both play on; the homes may have lost each other.
 func TestForgetfulMasquerade(t *testing.T) {
+	t.Parallel()
 	l, a, b := neighbours(t, masquerade)
 	l.forget("router1")
 	playOn(t, a, b)
@@ -145,6 +198,7 @@ func TestForgetfulMasquerade(t *testing.T) {
 
 // TestRenumbering: a home gets another public address, and both play on and stay connected.
 func TestRenumbering(t *testing.T) {
+	t.Parallel()
 	l, a, b := neighbours(t, dropUnasked)
 	l.in("router1", "ip", "addr", "del", "203.0.113.10/24", "dev", "wan")
 	l.in("router1", "ip", "addr", "add", "203.0.113.11/24", "dev", "wan")

@@ -89,6 +89,59 @@ func (l *lab) rulesOf(router, rules string) {
 	}
 }
 
+// ipv6 gives home i an address of IPv6 that all the world may send to, behind a firewall that lets in what answers.
+func (l *lab) ipv6(i int) {
+	l.t.Helper()
+	home, router, isp := nth("home", i), nth("router", i), nth("isp", i)
+	prefix := func(kind int) string { return fmt.Sprintf("2001:db8:%d:%d::", i+1, kind) }
+	for _, a := range [][3]string{
+		{home, "eth0", prefix(1) + "2"}, {router, "lan", prefix(1) + "1"}, {router, "wan", prefix(2) + "2"},
+		{isp, "eth0", prefix(2) + "1"}, {isp, "eth1", prefix(3) + "2"}, {"internet", fmt.Sprintf("eth%d", i), prefix(3) + "1"},
+	} {
+		l.in(a[0], "ip", "addr", "add", a[2]+"/64", "dev", a[1], "nodad")
+	}
+	for _, ns := range []string{router, isp, "internet"} {
+		l.in(ns, "sh", "-c", "echo 1 >/proc/sys/net/ipv6/conf/all/forwarding")
+	}
+	l.in(home, "ip", "route", "add", "default", "via", prefix(1)+"1")
+	l.in(router, "ip", "route", "add", "default", "via", prefix(2)+"1")
+	l.in(isp, "ip", "route", "add", "default", "via", prefix(3)+"1")
+	l.in(isp, "ip", "route", "add", prefix(1)+"/64", "via", prefix(2)+"2")
+	l.in("internet", "ip", "route", "add", fmt.Sprintf("2001:db8:%d::/48", i+1), "via", prefix(3)+"2")
+}
+
+// newCarrier builds two homes behind routers of their own, and both of those behind one NAT of the provider.
+func newCarrier(t *testing.T, router, carrier string) *lab {
+	t.Helper()
+	l := &lab{t: t, name: fmt.Sprintf("p2plive-%d-%d-", pid, labs.Add(1)), lan: private}
+	for _, ns := range []string{"internet", "carrier"} {
+		l.space(ns)
+	}
+	l.in("internet", "ip", "addr", "add", tracker1+"/32", "dev", "lo")
+	l.wire("carrier", "wan", "192.0.2.2/30", "internet", "eth0", "192.0.2.1/30")
+	l.in("carrier", "ip", "route", "add", "default", "via", "192.0.2.1")
+	l.in("carrier", "ip", "link", "add", "lan", "type", "bridge")
+	l.in("carrier", "ip", "addr", "add", "100.64.0.1/24", "dev", "lan")
+	l.in("carrier", "ip", "link", "set", "lan", "up")
+	l.forwards("carrier")
+	l.rulesOf("carrier", carrier)
+	for i := range 2 {
+		home, box, port := nth("home", i), nth("router", i), nth("port", i)
+		l.space(home)
+		l.space(box)
+		l.run("ip", "link", "add", "wan", "netns", l.name+box, "type", "veth", "peer", "name", port, "netns", l.name+"carrier")
+		l.in("carrier", "ip", "link", "set", port, "master", "lan", "up")
+		l.in(box, "ip", "addr", "add", fmt.Sprintf("100.64.0.%d/24", 10+i), "dev", "wan")
+		l.in(box, "ip", "link", "set", "wan", "up")
+		l.in(box, "ip", "route", "add", "default", "via", "100.64.0.1")
+		l.wire(home, "eth0", fmt.Sprintf("192.168.%d.2/24", 10+i), box, "lan", fmt.Sprintf("192.168.%d.1/24", 10+i))
+		l.in(home, "ip", "route", "add", "default", "via", fmt.Sprintf("192.168.%d.1", 10+i))
+		l.forwards(box)
+		l.rulesOf(box, router)
+	}
+	return l
+}
+
 // forget empties a router's table of connections, as a reboot does.
 func (l *lab) forget(router string) {
 	l.t.Helper()
