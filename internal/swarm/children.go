@@ -185,7 +185,7 @@ func (m *Machine) catchUp(tr *tree, c *child) {
 		f := t.frag(seq)
 		for i := range f.count {
 			id := wire.PieceID{Track: t.info.ID, Seq: seq, Index: i}
-			if f.have.has(i) && t.tree(id) == tr && c.wants(seq) {
+			if f.has(i) && t.tree(id) == tr && c.wants(seq) {
 				m.sendPiece(c.peer, t, id, wire.Push)
 			}
 		}

@@ -10,7 +10,7 @@ import (
 
 // tellTrees tells a neighbour what has changed in the trees.
 func (m *Machine) tellTrees(n *neighbour) {
-	msg := &wire.Heartbeat{Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1))}
+	var news []wire.TreeState
 	due := m.now-n.beat >= beatEvery && (m.leaf() || n.serves())
 	for _, tr := range m.trees {
 		rt := &n.trees[tr.index]
@@ -20,12 +20,12 @@ func (m *Machine) tellTrees(n *neighbour) {
 			slices.Equal(s.Path, rt.toldPath)
 		if !same {
 			rt.note(s)
-			msg.Trees = append(msg.Trees, s)
+			news = append(news, s)
 		}
 	}
-	if len(msg.Trees) > 0 || due || len(m.trees) == 0 && !n.synced {
+	if len(news) > 0 || due || len(m.trees) == 0 && !n.synced {
 		n.beat = m.now
-		m.send(n, msg)
+		m.send(n, &wire.Heartbeat{Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: news})
 	}
 }
 

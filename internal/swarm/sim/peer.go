@@ -13,27 +13,33 @@ import (
 
 // peer is one participant: its machine, and what its runner would keep.
 type peer struct {
-	index   uint32
-	role    wire.Role
-	nat     natType
-	region  uint8
-	leaf    bool // shares nothing
-	bad     bool // spoils what it sends
-	alive   bool
-	abrupt  bool  // will go without a word
-	lan     int32 // -1 for none
-	place   int   // in the tracker's list, -1 if not in it
-	wake    uint32
-	machine *swarm.Machine
-	up      uplink
-	links   []link // by peer
-	store   store
-	player  player
-	came    time.Duration // it asked to be let in
-	leaves  time.Duration
-	edge    uint32 // serves it while P2P is off
-	shown   uint32 // next fragment to be shown while P2P is off
-	banned  []ban
+	index    uint32
+	caused   uint32 // events
+	dials    uint32
+	role     wire.Role
+	leaf     bool // shares nothing
+	bad      bool // spoils what it sends
+	alive    bool
+	abrupt   bool   // will go without a word
+	rng      uint64 // of SplitMix64
+	machine  *swarm.Machine
+	up       uplink
+	links    links
+	dialling []dialling
+	store    store
+	player   player
+	came     time.Duration // it asked to be let in
+	leaves   time.Duration
+	banned   []ban
+	direct   direct
+}
+
+// site is what others may know of a peer: it never changes.
+type site struct {
+	lan    int32 // -1 for none
+	role   wire.Role
+	nat    natType
+	region uint8
 }
 
 // link is an open session, as one end sees it.
@@ -45,14 +51,87 @@ type link struct {
 	control, pieces, repairs time.Duration
 }
 
+// links are the open sessions of a peer.
+type links struct {
+	list  []link
+	index map[uint32]int32 // by peer, where there are many
+}
+
+// fewLinks are looked through rather than indexed.
+const fewLinks = 64
+
+func (s *links) at(peer uint32) int {
+	if s.index != nil {
+		if i, ok := s.index[peer]; ok {
+			return int(i)
+		}
+		return -1
+	}
+	for i := range s.list {
+		if s.list[i].peer == peer {
+			return i
+		}
+	}
+	return -1
+}
+
+// find returns the session with another peer, or nil.
+func (s *links) find(peer uint32) *link {
+	if i := s.at(peer); i >= 0 {
+		return &s.list[i]
+	}
+	return nil
+}
+
+func (s *links) add(peer, session uint32) {
+	s.list = append(s.list, link{peer: peer, session: session})
+	switch {
+	case s.index != nil:
+		s.index[peer] = int32(len(s.list) - 1)
+	case len(s.list) > fewLinks:
+		s.index = make(map[uint32]int32, 2*fewLinks)
+		for i := range s.list {
+			s.index[s.list[i].peer] = int32(i)
+		}
+	}
+}
+
+// remove ends a session, and reports whether it was there.
+func (s *links) remove(peer, session uint32) bool {
+	i := s.at(peer)
+	if i < 0 || s.list[i].session != session {
+		return false
+	}
+	last := len(s.list) - 1
+	s.list[i] = s.list[last]
+	s.list = s.list[:last]
+	if s.index != nil {
+		delete(s.index, peer)
+		if i < last {
+			s.index[s.list[i].peer] = int32(i)
+		}
+	}
+	return true
+}
+
 // ban keeps a peer away.
 type ban struct {
 	peer  uint32
 	until time.Duration
 }
 
+func (p *peer) isBanned(o uint32, now time.Duration) bool {
+	return slices.ContainsFunc(p.banned, func(b ban) bool { return b.peer == o && now < b.until })
+}
+
+// chance draws a number from 0 to 1.
+func (p *peer) chance() float64 {
+	p.rng++
+	return float64(mix(p.rng)>>11) / (1 << 53)
+}
+
 // id returns the name of a peer; its number can be read from it.
-func (w *world) id(index uint32) (id wire.PeerID) {
+func id(index uint32) (id wire.PeerID) {
 	binary.BigEndian.PutUint32(id[:], index)
 	id[4] = 1 // none is all zero
 	return id
@@ -61,35 +140,7 @@ func (w *world) id(index uint32) (id wire.PeerID) {
 func indexOf(id wire.PeerID) uint32 { return binary.BigEndian.Uint32(id[:]) }
 
 func (w *world) info(index uint32) wire.PeerInfo {
-	return wire.PeerInfo{ID: w.id(index), Role: w.peers[index].role}
-}
-
-// link returns the session with another peer, or nil.
-func (p *peer) link(o uint32) *link {
-	i, ok := slices.BinarySearchFunc(p.links, o, func(l link, o uint32) int { return int(l.peer) - int(o) })
-	if !ok {
-		return nil
-	}
-	return &p.links[i]
-}
-
-func (p *peer) connect(o, session uint32) {
-	i, _ := slices.BinarySearchFunc(p.links, o, func(l link, o uint32) int { return int(l.peer) - int(o) })
-	p.links = slices.Insert(p.links, i, link{peer: o, session: session})
-}
-
-// disconnect ends a session, and reports whether it was there.
-func (p *peer) disconnect(o, session uint32) bool {
-	i, ok := slices.BinarySearchFunc(p.links, o, func(l link, o uint32) int { return int(l.peer) - int(o) })
-	if !ok || p.links[i].session != session {
-		return false
-	}
-	p.links = slices.Delete(p.links, i, i+1)
-	return true
-}
-
-func (p *peer) isBanned(o uint32, now time.Duration) bool {
-	return slices.ContainsFunc(p.banned, func(b ban) bool { return b.peer == o && now < b.until })
+	return wire.PeerInfo{ID: id(index), Role: w.sites[index].role}
 }
 
 // store remembers which of the newest pieces a peer has.
