@@ -16,6 +16,7 @@ func (m *Machine) tell() {
 	}
 	m.nextTell = m.now + edgeHaveEvery
 	for _, tr := range m.trees {
+		tr.freeNow = m.free(tr) // the same for all who are told
 		for _, c := range tr.children {
 			c.peer.fedAt = m.now
 		}
@@ -28,7 +29,7 @@ func (m *Machine) tell() {
 		if m.now+early >= n.nextHave {
 			n.nextHave = m.now + m.haveInterval(n)
 			m.tellHave(n)
-			m.tellTrees(n)
+			m.tellTrees(n, true)
 		}
 		m.nextTell = min(m.nextTell, n.nextHave)
 	}
@@ -62,7 +63,7 @@ func (m *Machine) tellAll(n *neighbour) {
 	for i := range n.tracks {
 		n.tracks[i].full = false
 	}
-	m.tellTrees(n)
+	m.tellTrees(n, false)
 	m.tellHave(n)
 	n.nextHave = m.now + m.haveInterval(n)
 	m.nextTell = min(m.nextTell, n.nextHave)
@@ -144,7 +145,7 @@ func (n *neighbour) hasAllOf(t *track, f *fragment) bool {
 	if ring.isFull(f.seq) {
 		return true
 	}
-	set := ring.at(int(f.seq) % int(ring.size))
+	set := ring.at(ring.place(f.seq))
 	if f.low()&^set.low != 0 {
 		return false
 	}
@@ -233,8 +234,9 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			rt.any, rt.newest = true, th.Newest
 		}
 		m.learn(t, n, th)
+		size := t.ringSize()
 		for j := range th.Fragments {
-			m.learnFragment(t, rt, th.Base+wire.Seq(j), &th.Fragments[j])
+			m.learnFragment(t, rt, th.Base+wire.Seq(j), &th.Fragments[j], size)
 		}
 	}
 	if m.hungry {
@@ -242,11 +244,11 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 	}
 }
 
-func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wire.FragmentHave) {
+func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wire.FragmentHave, size int) {
 	if fh.Count == 0 {
 		return
 	}
-	if !rt.have.touch(seq, t.ringSize()) {
+	if !rt.have.touch(seq, size) {
 		return
 	}
 	if fh.Bits == nil {
@@ -257,6 +259,9 @@ func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wir
 				rt.have.add(seq, i, fh.Count)
 			}
 		}
+	}
+	if seq < t.low {
+		return // nothing there is wanted
 	}
 	if f := t.frag(seq); f != nil && f.got == 0 && f.count == 0 {
 		f.count = fh.Count

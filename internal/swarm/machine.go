@@ -181,7 +181,7 @@ func (m *Machine) send(n *neighbour, msg wire.Message) { m.out.Send(Send{Peer: n
 
 // sendPiece sends a piece unless the neighbour has it.
 func (m *Machine) sendPiece(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
-	if !n.mark(t, id.Seq, id.Index) {
+	if !n.mark(t, id.Seq, id.Index, t.count(id.Seq)) {
 		return
 	}
 	m.emitPiece(n, id, via)

@@ -10,46 +10,48 @@ import (
 	"p2plive/internal/wire"
 )
 
-// neighbour is a peer with an open session.
+// neighbour is a peer with an open session. What every message from it touches
+// stands first: in a large swarm memory is what takes time.
 type neighbour struct {
-	info  wire.PeerInfo
-	short wire.PathID
-	rtt   time.Duration
-	up    time.Duration
-	heard time.Duration
+	info   wire.PeerInfo
+	heard  time.Duration
+	short  wire.PathID
+	tracks []remoteTrack // by track index
+	trees  []remoteTree  // by tree index
+	first  [1]remoteTrack
 
-	synced    bool // it has spoken of the epoch that we are in
+	rtt       time.Duration
+	nextHave  time.Duration
+	fedAt     time.Duration // when it was last seen to be a child
+	beat      time.Duration // when it was last sent a heartbeat
 	slots     uint16
 	slotsTold bool
-	tracks    []remoteTrack // by track index
-	trees     []remoteTree  // by tree index
+	synced    bool // it has spoken of the epoch that we are in
 
-	asked    int // pieces asked of it and not yet come
-	fails    int // answers that did not come in time, since the last that did
-	reply    delayMeter
-	nextHave time.Duration
-	fedAt    time.Duration // when it was last seen to be a child
-	beat     time.Duration // when it was last sent a heartbeat
-	told     time.Duration // when it last told of other peers
-	tokens   bucket
-	again    map[wire.PieceID]uint8
-	places   int // an edge's permanent places, counted while assigning
+	asked  int // pieces asked of it and not yet come
+	fails  int // answers that did not come in time, since the last that did
+	reply  delayMeter
+	up     time.Duration
+	told   time.Duration // when it last told of other peers
+	tokens bucket
+	again  map[wire.PieceID]uint8
+	places int // an edge's permanent places, counted while assigning
 }
 
 // remoteTrack is what is known of a neighbour's pieces.
 type remoteTrack struct {
 	newest wire.Seq
 	any    bool
-	have   setRing
-	cursor uint64 // changes that it was told of
 	full   bool   // it was told of everything once
+	cursor uint64 // changes that it was told of
+	have   setRing
 }
 
 // remoteTree is a neighbour's place in a tree, and what it was told of ours.
 type remoteTree struct {
-	free, weight uint8
 	path         []wire.PathID
 	badUntil     time.Duration // not to be chosen as a parent before
+	free, weight uint8
 
 	told       bool
 	toldFree   uint8
@@ -90,11 +92,12 @@ func (n *neighbour) has(t *track, seq wire.Seq, index uint16) bool {
 	return n.tracks[t.index].have.has(seq, index)
 }
 
-// mark notes that the neighbour has, or is being sent, a piece. It returns
-// false if that was known, or if the piece is too old to be noted.
-func (n *neighbour) mark(t *track, seq wire.Seq, index uint16) bool {
+// mark notes that the neighbour has, or is being sent, a piece of a fragment of
+// count pieces. It returns false if that was known, or if the piece is too old
+// to be noted.
+func (n *neighbour) mark(t *track, seq wire.Seq, index, count uint16) bool {
 	ring := &n.tracks[t.index].have
-	return ring.touch(seq, t.ringSize()) && ring.add(seq, index, t.count(seq))
+	return ring.touch(seq, t.ringSize()) && ring.add(seq, index, count)
 }
 
 func (n *neighbour) unmark(t *track, seq wire.Seq, index uint16) {
@@ -106,19 +109,27 @@ func (n *neighbour) rooted(tr *tree) bool {
 	return n.role() == wire.RoleSource || len(n.trees[tr.index].path) > 0
 }
 
-// fit makes room for the tracks and trees of the machine.
+// fit makes room for the tracks and trees of the machine. The first track needs
+// no memory of its own.
 func (n *neighbour) fit(m *Machine) {
-	for len(n.tracks) < len(m.tracks) {
-		n.tracks = append(n.tracks, remoteTrack{})
+	if len(m.tracks) > len(n.tracks) {
+		tracks := n.first[:]
+		if len(m.tracks) > 1 {
+			tracks = make([]remoteTrack, len(m.tracks))
+			copy(tracks, n.tracks)
+		}
+		n.tracks = tracks
 	}
-	for len(n.trees) < len(m.trees) {
-		n.trees = append(n.trees, remoteTree{})
+	if len(m.trees) > len(n.trees) {
+		trees := make([]remoteTree, len(m.trees))
+		copy(trees, n.trees)
+		n.trees = trees
 	}
 }
 
 // forget drops what was known of an older epoch.
 func (n *neighbour) forget(m *Machine) {
-	n.synced, n.tracks, n.trees = false, nil, nil
+	n.synced, n.tracks, n.trees, n.first = false, nil, nil, [1]remoteTrack{}
 	n.asked, n.fails, n.again = 0, 0, nil
 	n.fit(m)
 }

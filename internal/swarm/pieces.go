@@ -17,7 +17,7 @@ func (m *Machine) pieceIn(ev PieceIn) {
 	m.place(t, h.Seq)
 	if n != nil {
 		n.heard = m.now
-		n.mark(t, h.Seq, h.Index)
+		n.mark(t, h.Seq, h.Index, h.Count)
 	}
 	f := t.frag(h.Seq)
 	if f == nil || f.has(h.Index) {

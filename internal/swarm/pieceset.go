@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"math/bits"
 	"time"
 
 	"p2plive/internal/wire"
@@ -53,21 +54,29 @@ func (s *pieceSet) remove(i uint16) {
 type setRing struct {
 	newest wire.Seq
 	any    bool
-	size   uint16
-	full   []uint64 // bit seq%size: all of fragment seq is there
-	// Of those that are not full, nil while there are none.
-	low  []uint64 // of fragment seq at seq%size: pieces below 64
+	size   uint16                    // a power of two, at most wire.MaxHave
+	full   [wire.MaxHave / 64]uint64 // bit seq%size: all of fragment seq is there
+	parts  *parts                    // of those that are not full, nil while there are none
+}
+
+// parts are the sets of fragments that are there in part, at seq%size.
+type parts struct {
+	low  []uint64 // pieces below 64
 	high []*[wire.MaxPieces/64 - 1]uint64
 }
 
-// ringTime is how much of a track a setRing covers: a long group of pictures,
-// which somebody who has just come asks for.
+// ringTime is how much of a track a setRing covers at least: a long group of
+// pictures, which somebody who has just come asks for.
 const ringTime = 4 * time.Second
 
 // ringSize returns how many fragments of a track a setRing holds.
 func (t *track) ringSize() int {
-	return min(max(int(ringTime/t.interval()), 32), wire.MaxHave)
+	n := min(max(int(ringTime/t.interval()), 32), wire.MaxHave)
+	return 1 << bits.Len(uint(n-1))
 }
+
+// place returns where a fragment's set is.
+func (r *setRing) place(seq wire.Seq) int { return int(seq) & (int(r.size) - 1) }
 
 // covers reports whether there is a place for a fragment's set; late tells
 // that it is too old to have one.
@@ -79,77 +88,69 @@ func (r *setRing) covers(seq wire.Seq) (covered, late bool) {
 	return !late, late
 }
 
-func (r *setRing) covered(seq wire.Seq) bool {
-	covered, _ := r.covers(seq)
-	return covered
-}
-
 // touch makes a place for a fragment's set, and returns false if it is too old.
 func (r *setRing) touch(seq wire.Seq, size int) bool {
 	if int(r.size) < size {
 		r.grow(size)
 	}
-	n := wire.Seq(r.size)
 	switch {
 	case !r.any:
 		r.any, r.newest = true, seq
 	case seq > r.newest:
-		for s := r.newest + 1; s <= seq && s-r.newest <= n; s++ {
-			r.drop(int(s % n))
+		for s := r.newest + 1; s <= seq && s-r.newest <= wire.Seq(r.size); s++ {
+			r.drop(r.place(s))
 		}
 		r.newest = seq
 	}
-	return r.newest-seq < n
+	return r.newest-seq < wire.Seq(r.size)
 }
 
 // drop empties the set at a place.
 func (r *setRing) drop(i int) {
 	r.full[i/64] &^= 1 << (i % 64)
-	if r.low != nil {
-		r.low[i] = 0
-	}
-	if r.high != nil {
-		r.high[i] = nil
+	if r.parts != nil {
+		r.parts.low[i] = 0
+		if r.parts.high != nil {
+			r.parts.high[i] = nil
+		}
 	}
 }
 
 // grow makes the ring larger.
 func (r *setRing) grow(size int) {
 	old := *r
-	r.size, r.full, r.low, r.high = uint16(size), make([]uint64, (size+63)/64), nil, nil
-	n := wire.Seq(old.size)
-	for back := wire.Seq(0); back < n && back <= old.newest; back++ {
-		from, seq := int((old.newest-back)%n), old.newest-back
-		if old.full[from/64]>>(from%64)&1 != 0 {
+	r.size, r.full, r.parts = uint16(size), [wire.MaxHave / 64]uint64{}, nil
+	for back := wire.Seq(0); back < wire.Seq(old.size) && back <= old.newest; back++ {
+		seq := old.newest - back
+		if old.isFull(seq) {
 			r.addAll(seq)
-		}
-		if old.low != nil {
-			r.put(seq, old.at(from))
+		} else if old.parts != nil {
+			r.put(seq, old.at(old.place(seq)))
 		}
 	}
 }
 
 // isFull reports whether all of a fragment is there. It is covered.
 func (r *setRing) isFull(seq wire.Seq) bool {
-	i := seq % wire.Seq(r.size)
+	i := r.place(seq)
 	return r.full[i/64]>>(i%64)&1 != 0
 }
 
 // has reports whether a piece is there.
 func (r *setRing) has(seq wire.Seq, index uint16) bool {
-	if !r.covered(seq) {
+	if covered, _ := r.covers(seq); !covered {
 		return false
 	}
 	if r.isFull(seq) {
 		return true
 	}
-	set := r.at(int(seq) % int(r.size))
+	set := r.at(r.place(seq))
 	return set.has(index)
 }
 
 // addAll adds all pieces of a fragment, which is covered.
 func (r *setRing) addAll(seq wire.Seq) {
-	i := int(seq) % int(r.size)
+	i := r.place(seq)
 	r.drop(i)
 	r.full[i/64] |= 1 << (i % 64)
 }
@@ -164,7 +165,7 @@ func (r *setRing) add(seq wire.Seq, index, count uint16) bool {
 		r.addAll(seq)
 		return true
 	}
-	set := r.at(int(seq) % int(r.size))
+	set := r.at(r.place(seq))
 	fresh := set.add(index)
 	r.put(seq, set)
 	return fresh
@@ -172,45 +173,44 @@ func (r *setRing) add(seq wire.Seq, index, count uint16) bool {
 
 // remove takes a piece out. Of a fragment whose count is not known, nothing is left.
 func (r *setRing) remove(seq wire.Seq, index, count uint16) {
-	if !r.covered(seq) {
+	if covered, _ := r.covers(seq); !covered {
 		return
 	}
-	i := int(seq) % int(r.size)
-	set := r.at(i)
+	set := r.at(r.place(seq))
 	if r.isFull(seq) {
-		r.drop(i)
-		for j := range count {
-			set.add(j)
+		r.drop(r.place(seq))
+		for i := range count {
+			set.add(i)
 		}
 	}
 	set.remove(index)
-	if r.low != nil || count > 1 {
+	if r.parts != nil || count > 1 {
 		r.put(seq, set)
 	}
 }
 
 // at returns a copy of the set at a place, which is not full.
 func (r *setRing) at(i int) (s pieceSet) {
-	if r.low != nil {
-		s.low = r.low[i]
-	}
-	if r.high != nil {
-		s.high = r.high[i]
+	if r.parts != nil {
+		s.low = r.parts.low[i]
+		if r.parts.high != nil {
+			s.high = r.parts.high[i]
+		}
 	}
 	return s
 }
 
 // put stores a fragment's set. It is covered, and not full.
 func (r *setRing) put(seq wire.Seq, s pieceSet) {
-	i := int(seq) % int(r.size)
-	if r.low == nil {
-		r.low = make([]uint64, r.size)
+	i := r.place(seq)
+	if r.parts == nil {
+		r.parts = &parts{low: make([]uint64, r.size)}
 	}
-	r.low[i] = s.low
+	r.parts.low[i] = s.low
 	if s.high != nil {
-		if r.high == nil {
-			r.high = make([]*[wire.MaxPieces/64 - 1]uint64, r.size)
+		if r.parts.high == nil {
+			r.parts.high = make([]*[wire.MaxPieces/64 - 1]uint64, r.size)
 		}
-		r.high[i] = s.high
+		r.parts.high[i] = s.high
 	}
 }

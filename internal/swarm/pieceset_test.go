@@ -29,7 +29,7 @@ func TestSetRing(t *testing.T) {
 		case 0:
 			newest += wire.Seq(rng.IntN(3 * size)) // a gap
 		case 1:
-			size = min(size+rng.IntN(8), wire.MaxHave)
+			size = min(size<<rng.IntN(2), wire.MaxHave)
 		}
 		newest += wire.Seq(rng.IntN(2))
 		seq := newest - wire.Seq(rng.IntN(2*size))

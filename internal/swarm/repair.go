@@ -398,7 +398,7 @@ func (m *Machine) backfill(t *track, seq wire.Seq) {
 // answer sends a piece, also one that was sent before: it may have been
 // dropped on its way. It does not do so without end.
 func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
-	if n.mark(t, id.Seq, id.Index) {
+	if n.mark(t, id.Seq, id.Index, t.count(id.Seq)) {
 		m.emitPiece(n, id, via)
 		return
 	}

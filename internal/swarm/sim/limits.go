@@ -24,8 +24,10 @@ const (
 	roundTrips = 1.25
 	// dialTimeout is when a dial that nobody answers has failed.
 	dialTimeout = 2 * time.Second
-	// maxUnused bounds the have-maps that a worker keeps for the next ones.
-	maxUnused = 1 << 16
+	// maxUnused bounds the have-maps that a worker keeps for the next ones, and
+	// handyFragments what each of them can hold: a half second of a stream.
+	maxUnused      = 1 << 16
+	handyFragments = 16
 	// punchTime is what the tracker's part in hole punching takes beyond the
 	// handshake.
 	punchTime = 100 * time.Millisecond
@@ -63,6 +65,6 @@ const (
 	// a power of two. The machine's window is shorter.
 	windowPieces = 1024
 	// storeTime is the machine's window. Live viewers need only what a joiner
-	// starts with and what is still to be repaired.
-	storeTime = 8 * time.Second
+	// starts with, two seconds back, and what is still to be repaired.
+	storeTime = 5 * time.Second
 )

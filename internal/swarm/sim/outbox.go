@@ -18,7 +18,7 @@ func (k *worker) handle(p *peer, ev swarm.Event) {
 
 // Send implements swarm.Outbox.
 func (k *worker) Send(c swarm.Send) {
-	p, l := k.from(c.Peer)
+	p, o, l := k.from(c.Peer)
 	if l == nil {
 		k.violate("message to a peer without a session")
 		return
@@ -28,16 +28,16 @@ func (k *worker) Send(c swarm.Send) {
 	if k.now >= k.w.sc.Warmup {
 		k.m.control += uint64(size)
 	}
-	at, again := k.arrival(p, l.peer, p.up.pass(k.now, size), size)
+	at, again := k.arrival(p, o, p.up.pass(k.now, size), size)
 	p.up.pass(k.now, again)
 	l.control = max(l.control, at)
-	k.send(p, l.peer, event{at: l.control, kind: evMessage, session: l.session, msg: c.Msg})
+	k.send(p, o, event{at: l.control, kind: evMessage, session: l.session, msg: c.Msg})
 }
 
 // from returns the peer that is run, and its session with another one.
-func (k *worker) from(o wire.PeerID) (*peer, *link) {
-	p := k.w.peers[k.self]
-	return p, p.links.find(indexOf(o))
+func (k *worker) from(other wire.PeerID) (p *peer, o uint32, l *link) {
+	p, o = k.w.peers[k.self], indexOf(other)
+	return p, o, p.links.find(o)
 }
 
 // NewHave implements swarm.Outbox. Have-maps are most of all messages, and are
@@ -57,14 +57,20 @@ func (k *worker) messageIn(to *peer, e *event) {
 	if l := to.links.find(e.from); l != nil && l.session == e.session {
 		k.handle(to, swarm.Received{Peer: id(e.from), Msg: e.msg})
 	}
-	if h, ok := e.msg.(*wire.Have); ok && len(k.unused) < maxUnused {
+	if h, ok := e.msg.(*wire.Have); ok && len(k.unused) < maxUnused && handy(h) {
 		k.unused = append(k.unused, h)
 	}
 }
 
+// handy reports whether a have-map is worth keeping: not one of those that told
+// somebody new of everything.
+func handy(h *wire.Have) bool {
+	return len(h.Tracks) == 0 || cap(h.Tracks[0].Fragments) <= handyFragments
+}
+
 // SendPiece implements swarm.Outbox.
 func (k *worker) SendPiece(c swarm.SendPiece) {
-	p, l := k.from(c.Peer)
+	p, o, l := k.from(c.Peer)
 	seq := uint32(c.ID.Seq)
 	switch {
 	case l == nil:
@@ -78,14 +84,14 @@ func (k *worker) SendPiece(c swarm.SendPiece) {
 		return
 	}
 	size := k.w.sc.Stream.Piece + wire.PieceOverhead
-	at, again := k.arrival(p, l.peer, p.up.send(k.now, size), size)
+	at, again := k.arrival(p, o, p.up.send(k.now, size), size)
 	p.up.send(k.now, again)
 	last := &l.pieces
 	if c.Via != wire.Push {
 		last = &l.repairs
 	}
 	*last = max(*last, at)
-	k.send(p, l.peer, event{at: *last, kind: evPiece, session: l.session, arg: seq, via: c.Via, bad: p.bad})
+	k.send(p, o, event{at: *last, kind: evPiece, session: l.session, arg: seq, via: c.Via, bad: p.bad})
 }
 
 // Deliver implements swarm.Outbox.
@@ -106,8 +112,8 @@ func (k *worker) Do(c swarm.Command) {
 	case swarm.Dial:
 		k.dial(p, indexOf(c.Peer.ID))
 	case swarm.Drop:
-		if l := p.links.find(indexOf(c.Peer)); l != nil {
-			k.hangUp(p, l.peer, l.session)
+		if _, o, l := k.from(c.Peer); l != nil {
+			k.hangUp(p, o, l.session)
 		} else {
 			k.violate("session dropped that is not there")
 		}

@@ -11,23 +11,24 @@ import (
 	"p2plive/internal/wire"
 )
 
-// peer is one participant: its machine, and what its runner would keep.
+// peer is one participant: its machine, and what its runner would keep. What
+// every event touches stands first.
 type peer struct {
 	index    uint32
 	caused   uint32 // events
-	dials    uint32
+	machine  *swarm.Machine
+	links    links
 	role     wire.Role
 	leaf     bool // shares nothing
 	bad      bool // spoils what it sends
 	alive    bool
-	abrupt   bool   // will go without a word
-	rng      uint64 // of SplitMix64
-	machine  *swarm.Machine
+	abrupt   bool // will go without a word
 	up       uplink
-	links    links
-	dialling []dialling
-	store    store
+	rng      uint64 // of SplitMix64
 	player   player
+	store    store
+	dialling []dialling
+	dials    uint32
 	came     time.Duration // it asked to be let in
 	leaves   time.Duration
 	banned   []ban
@@ -44,7 +45,6 @@ type site struct {
 
 // link is an open session, as one end sees it.
 type link struct {
-	peer    uint32
 	session uint32
 	// When what was sent last arrives at the other end: each channel keeps
 	// its order.
@@ -53,24 +53,20 @@ type link struct {
 
 // links are the open sessions of a peer.
 type links struct {
-	list  []link
-	index map[uint32]int32 // by peer, where there are many
+	peers []uint32
+	list  []link           // of peers
+	index map[uint32]int32 // of peers, where there are many
 }
 
 // fewLinks are looked through rather than indexed.
 const fewLinks = 64
 
 func (s *links) at(peer uint32) int {
-	if s.index != nil {
-		if i, ok := s.index[peer]; ok {
-			return int(i)
-		}
-		return -1
+	if s.index == nil {
+		return slices.Index(s.peers, peer)
 	}
-	for i := range s.list {
-		if s.list[i].peer == peer {
-			return i
-		}
+	if i, ok := s.index[peer]; ok {
+		return int(i)
 	}
 	return -1
 }
@@ -84,14 +80,15 @@ func (s *links) find(peer uint32) *link {
 }
 
 func (s *links) add(peer, session uint32) {
-	s.list = append(s.list, link{peer: peer, session: session})
+	s.peers = append(s.peers, peer)
+	s.list = append(s.list, link{session: session})
 	switch {
 	case s.index != nil:
 		s.index[peer] = int32(len(s.list) - 1)
 	case len(s.list) > fewLinks:
 		s.index = make(map[uint32]int32, 2*fewLinks)
-		for i := range s.list {
-			s.index[s.list[i].peer] = int32(i)
+		for i, peer := range s.peers {
+			s.index[peer] = int32(i)
 		}
 	}
 }
@@ -103,12 +100,12 @@ func (s *links) remove(peer, session uint32) bool {
 		return false
 	}
 	last := len(s.list) - 1
-	s.list[i] = s.list[last]
-	s.list = s.list[:last]
+	s.peers[i], s.list[i] = s.peers[last], s.list[last]
+	s.peers, s.list = s.peers[:last], s.list[:last]
 	if s.index != nil {
 		delete(s.index, peer)
 		if i < last {
-			s.index[s.list[i].peer] = int32(i)
+			s.index[s.peers[i]] = int32(i)
 		}
 	}
 	return true
