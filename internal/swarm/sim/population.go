@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plive/internal/swarm"
+	"p2plive/internal/swarm/admission"
 	"p2plive/internal/wire"
 )
 
@@ -22,6 +23,7 @@ func newWorld(sc Scenario, off bool) *world {
 	w.keyEvery = uint32(max(sc.Stream.KeyEvery/w.interval, 1))
 	w.m.first.step = 10 * time.Millisecond // minutes, where a crowd waits
 	w.tracker.reported = map[uint32]bool{}
+	w.tracker.control = admission.New[uint32](admission.Limits{Waiting: maxPeers, From: maxPeers})
 	w.addServer(wire.RoleSource, 0)
 	for range sc.Edges.Count {
 		w.addServer(wire.RoleEdge, int64(sc.Edges.Copies*float64(sc.Stream.Kbit)*1000))
@@ -32,7 +34,7 @@ func newWorld(sc Scenario, off bool) *world {
 	w.plan()
 	w.q.add(event{kind: evCut})
 	w.q.add(event{at: time.Second, kind: evSecond})
-	if sc.JoinsPerSecond > 0 {
+	if !off {
 		w.q.add(event{kind: evJoins})
 	}
 	for i, f := range sc.Faults {
@@ -139,18 +141,6 @@ func draw[T any](rng *rand.Rand, list []T, share func(T) float64) T {
 	return list[len(list)-1]
 }
 
-// come has a viewer ask the tracker for the stream.
-func (w *world) come(p *peer) {
-	if w.sc.JoinsPerSecond > 0 {
-		w.tracker.waiting = append(w.tracker.waiting, p.index)
-		return
-	}
-	if w.tracker.dead {
-		return
-	}
-	w.enter(p)
-}
-
 // enter starts a peer.
 func (w *world) enter(p *peer) {
 	p.alive = true
@@ -163,6 +153,9 @@ func (w *world) enter(p *peer) {
 	if w.off {
 		w.directStart(p)
 		return
+	}
+	if p.role == wire.RoleViewer {
+		w.tracker.settling = append(w.tracker.settling, p.index)
 	}
 	p.machine = swarm.New(swarm.Config{
 		Self: w.id(p.index), Role: p.role, PlayDelay: w.sc.Buffer, Window: storeTime,

@@ -3,26 +3,30 @@
 package sim
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
 	"p2plive/internal/swarm"
+	"p2plive/internal/swarm/admission"
 	"p2plive/internal/wire"
 )
 
 // tracker introduces peers: neighbours in the same LAN first, then any that
-// can be reached through both NATs. It lets a fast-growing crowd wait.
+// can be reached through both NATs. A crowd that the swarm cannot take waits, as
+// with the real one.
 type tracker struct {
 	dead     bool
 	viewers  []uint32 // those that it believes to be there
 	edges    []uint32
-	waiting  []uint32 // have come and are not admitted yet
-	credit   float64  // of them may come in
+	control  *admission.Control[uint32]
+	settling []uint32           // admitted, and have not said that they have found their places
+	outside  int                // came when it was dead
+	looks    int                // how often it has looked who may come in
+	sent     [loadReports]int64 // bytes by all edges, as they said last
 	lans     [][]uint32
 	reported map[uint32]bool // have sent bad pieces
 }
-
-const joinsEvery = 100 * time.Millisecond
 
 func (t *tracker) add(p *peer) {
 	p.place = len(t.viewers)
@@ -44,6 +48,7 @@ func (t *tracker) forget(w *world, p *peer) {
 	w.peers[last].place = p.place
 	t.viewers = t.viewers[:len(t.viewers)-1]
 	p.place = -1
+	t.control.Leave(p.index)
 	if p.lan >= 0 {
 		t.lans[p.lan] = slices.DeleteFunc(t.lans[p.lan], func(i uint32) bool { return i == p.index })
 	}
@@ -103,18 +108,76 @@ func (w *world) drawViewers(p *peer, n int) []wire.PeerInfo {
 	return infos
 }
 
-// admit lets in those that wait, as many as the swarm can take.
+// knock has a viewer ask to be let in.
+func (w *world) knock(p *peer) {
+	t := &w.tracker
+	switch {
+	case t.dead:
+		t.outside++
+	case w.off:
+		w.enter(p)
+	default:
+		if verdict, _ := t.control.Arrive(w.q.now, p.index, netip.Prefix{}); verdict == admission.Admitted {
+			w.enter(p)
+		}
+	}
+}
+
+// admit lets in those whose turn it is.
 func (w *world) admit() {
 	t := &w.tracker
-	// As the swarm grows, so does what it can take.
-	t.credit += max(w.sc.JoinsPerSecond, float64(len(t.viewers))*joinsGrowth/100) * joinsEvery.Seconds()
-	n := min(int(t.credit), len(t.waiting))
-	t.credit = min(t.credit-float64(n), 1)
-	if !t.dead {
-		for _, i := range t.waiting[:n] {
-			w.enter(w.peers[i])
-		}
-		t.waiting = t.waiting[n:]
-	}
 	w.q.add(event{at: w.q.now + joinsEvery, kind: evJoins})
+	if t.dead {
+		return
+	}
+	if t.looks%edgeReports == 0 {
+		w.hearEdges(t.looks / edgeReports)
+	}
+	if t.looks%settleReports == 0 {
+		w.hearViewers()
+	}
+	t.looks++
+	for _, i := range t.control.Admit(w.q.now) {
+		w.enter(w.peers[i])
+	}
+}
+
+// hearEdges takes the edges' reports.
+func (w *world) hearEdges(n int) {
+	t := &w.tracker
+	e := admission.Edges{At: w.q.now}
+	var sent int64
+	for _, i := range t.edges {
+		up := &w.peers[i].up
+		e.Unlimited = e.Unlimited || up.rate == 0
+		e.Budget += up.rate
+		sent += up.sent
+	}
+	const span = edgeReports * loadReports * joinsEvery
+	e.Out = max(sent-t.sent[n%loadReports], 0) * 8 * int64(time.Second) / int64(span)
+	e.Feeds = e.Out
+	t.sent[n%loadReports] = sent
+	t.control.SetRate(w.sc.Stream.Kbit * 1000)
+	t.control.SetEdges(e)
+}
+
+// hearViewers takes the reports of those that have found their places.
+func (w *world) hearViewers() {
+	t := &w.tracker
+	t.settling = slices.DeleteFunc(t.settling, func(i uint32) bool {
+		p := w.peers[i]
+		if !p.alive {
+			return true
+		}
+		s := p.machine.Stats()
+		if s.Attached < s.Trees || s.Temporary > 0 {
+			return false
+		}
+		uplink := p.up.rate
+		if p.leaf {
+			uplink = 0
+		}
+		t.control.Report(i, uplink, true)
+		return true
+	})
 }

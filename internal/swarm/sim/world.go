@@ -59,7 +59,7 @@ func (w *world) run() error {
 			}
 		}
 	}
-	w.m.waiting += len(w.tracker.waiting)
+	w.m.waiting += w.tracker.outside + w.tracker.control.Stats(w.q.now).Waiting
 	return nil
 }
 
@@ -83,7 +83,7 @@ func (w *world) event(e *event) {
 	case evCut:
 		w.cutNext()
 	case evStart:
-		w.come(to)
+		w.knock(to)
 	case evLeave:
 		if to.alive {
 			w.leave(to)
