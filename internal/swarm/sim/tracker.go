@@ -7,18 +7,23 @@ import (
 	"slices"
 	"time"
 
+	"p2plive/internal/swarm/admission"
 	"p2plive/internal/wire"
 )
 
 // tracker introduces peers: neighbours in the same LAN first, then any that
-// can be reached through both NATs. It lets a fast-growing crowd wait.
+// can be reached through both NATs. A crowd that the swarm cannot take waits, as
+// with the real one.
 type tracker struct {
 	dead     bool
 	viewers  []uint32 // those that it believes to be there
 	places   []int32  // by peer: in viewers, -1 if not in it
 	edges    []uint32
-	waiting  []uint32 // have come and are not admitted yet
-	credit   float64  // of them may come in
+	control  *admission.Control[uint32]
+	settling []uint32           // admitted, and have not said that they have found their places
+	outside  int                // came when it was dead
+	looks    int                // how often it has looked who may come in
+	sent     [loadReports]int64 // bytes by all edges, as they said last
 	lans     [][]uint32
 	reported map[uint32]bool // have sent bad pieces
 	silent   []want          // of those that have gone without a word, by time
@@ -41,8 +46,6 @@ const (
 	wantForgotten               // it has gone
 	wantJustice                 // somebody has sent a bad piece
 )
-
-const joinsEvery = 100 * time.Millisecond
 
 // want puts a question to the tracker.
 func (k *worker) want(p *peer, q want) {
@@ -103,6 +106,7 @@ func (t *tracker) forget(w *world, viewer uint32) {
 	t.viewers[place], t.places[last] = last, place
 	t.viewers = t.viewers[:len(t.viewers)-1]
 	t.places[viewer] = -1
+	t.control.Leave(viewer)
 	if lan := w.sites[viewer].lan; lan >= 0 {
 		t.lans[lan] = slices.DeleteFunc(t.lans[lan], func(i uint32) bool { return i == viewer })
 	}
@@ -156,20 +160,4 @@ func (w *world) drawViewers(p uint32, n int) []wire.PeerInfo {
 		infos[i] = w.info(index)
 	}
 	return infos
-}
-
-// admit lets in those that wait, as many as the swarm can take.
-func (k *worker) admit() {
-	t := &k.w.tracker
-	// As the swarm grows, so does what it can take.
-	t.credit += max(k.w.sc.JoinsPerSecond, float64(len(t.viewers))*joinsGrowth/100) * joinsEvery.Seconds()
-	n := min(int(t.credit), len(t.waiting))
-	t.credit = min(t.credit-float64(n), 1)
-	if t.dead {
-		return
-	}
-	for _, i := range t.waiting[:n] {
-		k.letIn(k.w.peers[i])
-	}
-	t.waiting = t.waiting[n:]
 }
