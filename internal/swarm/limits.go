@@ -207,6 +207,13 @@ const (
 	// rescueQueue is the same at an edge for what is asked shortly before its
 	// deadline: what newcomers fetch gives way to it.
 	rescueQueue = 150 * time.Millisecond
+	// placeQueue is the queue beyond which an edge takes no child: above
+	// busyQueue, so that what newcomers fetch gives way to the places that they need.
+	placeQueue = 80 * time.Millisecond
+	// wireShare of an uplink, in percent, carries pieces: the rest is for what
+	// goes along with them. Without it a queue that never empties would grow
+	// unseen.
+	wireShare = 95
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second
