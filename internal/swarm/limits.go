@@ -24,7 +24,7 @@ const (
 	startPatience = 3 * time.Second
 	// closedQuests bounds what is kept of fragments for the next ones: about as
 	// many as are missing at a time.
-	closedQuests = 16
+	closedQuests = 8
 	// audioLead is where an audio-only stream begins: half a second back.
 	audioLead = 6
 )
@@ -156,10 +156,10 @@ const (
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
 	// the peer is alive.
 	beatEvery = time.Second
-	// changeLog bounds the changes kept for have-maps: twice what a backlog of
-	// four seconds brings at once. A neighbour that is further behind is told of
+	// changeLog bounds the changes kept for have-maps: what a backlog of four
+	// seconds brings at once. A neighbour that is further behind is told of
 	// everything.
-	changeLog = 256
+	changeLog = 128
 )
 
 // Repair.
