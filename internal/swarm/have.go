@@ -230,9 +230,10 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			continue
 		}
 		rt := &n.tracks[t.index]
-		if !rt.any || th.Newest > rt.newest {
+		if !rt.any {
 			rt.any, rt.newest = true, th.Newest
 		}
+		rt.before, rt.newest = rt.newest, max(rt.newest, th.Newest)
 		m.learn(t, n, th)
 		size := t.ringSize()
 		for j := range th.Fragments {
@@ -300,10 +301,12 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 
 func (t *track) backlogged() bool { return !t.empty() && t.frags.at(0).backlog }
 
-// likelyNewest returns the newest fragment that an edge or two viewers, if
-// there are two, say exists: one liar is not believed.
+// likelyNewest returns the newest fragment that two viewers, if there are two,
+// say exists: one liar is not believed. An edge's word counts when it has been
+// said for one have-map longer: the edge has what is still on its way to
+// everybody else, and who takes that for late asks for it.
 func (m *Machine) likelyNewest(t *track) wire.Seq {
-	var served, first, second wire.Seq // of edges, and the two highest of viewers
+	var served, before, first, second wire.Seq // of edges, and the two highest of viewers
 	viewers, servers := 0, 0
 	for _, n := range m.neighbours {
 		rt := &n.tracks[t.index]
@@ -311,15 +314,18 @@ func (m *Machine) likelyNewest(t *track) wire.Seq {
 		case !rt.any:
 		case n.serves():
 			servers++
-			served = max(served, rt.newest)
+			served, before = max(served, rt.newest), max(before, rt.before)
 		default:
 			viewers++
 			second = max(second, min(first, rt.newest))
 			first = max(first, rt.newest)
 		}
 	}
-	if servers == 0 && viewers == 1 {
+	switch {
+	case viewers > 1:
+		return max(before, second)
+	case servers == 0 && viewers == 1:
 		return first
 	}
-	return max(served, second)
+	return served
 }

@@ -206,10 +206,16 @@ const (
 	busyQueue = 40 * time.Millisecond
 	// rescueQueue is the same at an edge for what is asked shortly before its
 	// deadline: what newcomers fetch gives way to it.
-	rescueQueue = 150 * time.Millisecond
+	rescueQueue = 40 * time.Millisecond
 	// placeQueue is the queue beyond which an edge takes no child: above
 	// busyQueue, so that what newcomers fetch gives way to the places that they need.
 	placeQueue = 80 * time.Millisecond
+	// spareTime is how long an edge that could not answer is not asked again:
+	// a crowd that asks takes its uplink for nothing but refusals.
+	spareTime = 500 * time.Millisecond
+	// lackSize and lackIDSize are what a refusal takes of the uplink, with headers.
+	lackSize   = 60
+	lackIDSize = 7
 	// wireShare of an uplink, in percent, carries pieces: the rest is for what
 	// goes along with them. Without it a queue that never empties would grow
 	// unseen.

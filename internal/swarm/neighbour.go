@@ -28,8 +28,9 @@ type neighbour struct {
 	slotsTold bool
 	synced    bool // it has spoken of the epoch that we are in
 
-	asked  int // pieces asked of it and not yet come
-	fails  int // answers that did not come in time, since the last that did
+	asked  int           // pieces asked of it and not yet come
+	spared time.Duration // an edge has too much to do, and is not asked before
+	fails  int           // answers that did not come in time, since the last that did
 	reply  delayMeter
 	up     time.Duration
 	told   time.Duration // when it last told of other peers
@@ -41,6 +42,7 @@ type neighbour struct {
 // remoteTrack is what is known of a neighbour's pieces.
 type remoteTrack struct {
 	newest wire.Seq
+	before wire.Seq // what was newest when it last told
 	any    bool
 	full   bool   // it was told of everything once
 	cursor uint64 // changes that it was told of

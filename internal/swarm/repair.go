@@ -214,7 +214,7 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 			time.Duration(min(n.fails, 20))*50*time.Millisecond + time.Duration(m.rng.IntN(10))*time.Millisecond
 		switch {
 		case n.serves():
-			if !servers || !n.tracks[t.index].any {
+			if !servers || !n.tracks[t.index].any || m.now < n.spared {
 				continue
 			}
 			if m.cfg.Role == wire.RoleViewer {
@@ -344,6 +344,9 @@ func (m *Machine) releaseAsks(n *neighbour) {
 }
 
 func (m *Machine) onLack(n *neighbour, msg *wire.Lack) {
+	if n.serves() && !m.serving() {
+		n.spared = m.now + spareTime
+	}
 	for _, id := range msg.IDs {
 		t := m.track(id.Track)
 		if t == nil {
@@ -382,6 +385,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 	if len(lack) > 0 {
 		m.stats.Lacks += uint64(len(lack))
 		m.send(n, &wire.Lack{Epoch: msg.Epoch, IDs: lack})
+		m.spend(lackSize + len(lack)*lackIDSize)
 	}
 }
 
@@ -421,9 +425,15 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 		expires = min(expires, m.now+maxPatience) // by then it has been asked of others
 	}
 	m.out.SendPiece(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
-	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
-		bits := (int64(f.size) + wire.PieceOverhead) * 8
-		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/(m.uplink*wireShare/100))
+	if f := m.track(id.Track).frag(id.Seq); f != nil {
+		m.spend(int(f.size) + wire.PieceOverhead)
+	}
+}
+
+// spend keeps count of how full bytes make the uplink, if it is known.
+func (m *Machine) spend(bytes int) {
+	if m.uplink > 0 {
+		m.sentAt = max(m.sentAt, m.now) + time.Duration(int64(bytes)*8*int64(time.Second)/(m.uplink*wireShare/100))
 	}
 }
 
