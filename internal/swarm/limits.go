@@ -106,6 +106,9 @@ const (
 	offerTime = time.Second
 	// catchUp bounds the pieces pushed to a new child at once.
 	catchUp = 16
+	// leavingTime is how long a parent that was left may still push what is older
+	// than the change.
+	leavingTime = time.Second
 )
 
 // A parent that falls behind.

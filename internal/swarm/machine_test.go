@@ -274,6 +274,30 @@ func TestSilentParent(t *testing.T) {
 	}
 }
 
+// A parent that was left is needed until it has pushed what is older than the change; if it goes before, that is asked
+// for at once.
+func TestFormerParent(t *testing.T) {
+	b := playing(t)
+	tr := b.m.trees[0]
+	old := tr.parent
+	b.m.subscribe(tr, b.m.byID[peerC])
+	b.do(Received{Peer: peerC, Msg: &wire.Accept{Epoch: testEpoch, Tree: tr.id, Path: []wire.PathID{{77}}}})
+	if tr.parent.id() != peerC || tr.former != old || tr.from == 0 {
+		t.Fatalf("parent %v, former %v, from %d", tr.parent.id(), tr.former, tr.from)
+	}
+	if !b.m.used(old) {
+		t.Error("the former parent may be sent away")
+	}
+	b.do(PeerDown{Peer: old.id()})
+	f := &fragment{seq: tr.from - 1, seen: b.now}
+	if due := b.m.due(tr, f, 0, &ask{}); due != b.now+orphanPatience {
+		t.Errorf("what it was to push is asked for after %v", due-b.now)
+	}
+	if !b.m.used(tr.parent) {
+		t.Error("the parent may be sent away")
+	}
+}
+
 // TestGivenUp misses a fragment that nobody sends, and goes on.
 func TestGivenUp(t *testing.T) {
 	b := playing(t)

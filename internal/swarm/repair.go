@@ -163,6 +163,9 @@ func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
 	if tr.parent == nil || m.silent(tr.parent) {
 		return f.seen + orphanPatience
 	}
+	if f.seq < tr.from && tr.former == nil {
+		return f.seen + orphanPatience // it was for the parent before, which is gone
+	}
 	if a.gap > 0 {
 		return a.gap + minPatience
 	}
