@@ -283,8 +283,8 @@ func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
 	}
 }
 
-// freeFor returns the free slots in a tree that a neighbour is told of.
-func (m *Machine) freeFor(tr *tree, n *neighbour) int {
+// freeFor returns the free slots in a tree, of free, that a neighbour is told of.
+func (m *Machine) freeFor(tr *tree, n *neighbour, free int) int {
 	switch {
 	case !m.rooted(tr):
 		return 0
@@ -300,9 +300,8 @@ func (m *Machine) freeFor(tr *tree, n *neighbour) int {
 		return 0
 	case n.serves():
 		// An edge names those with free places to those that look for one.
-		return m.free(tr)
+		return free
 	}
-	free := m.free(tr)
 	if free == 0 && n.synced {
 		if _, c := m.lowest(tr, n); c != nil {
 			return 1

@@ -22,6 +22,9 @@ const (
 	// startPatience bounds the wait for the key frame chosen first, and for
 	// what follows it: a viewer's downlink must carry the backlog first.
 	startPatience = 3 * time.Second
+	// closedQuests bounds what is kept of fragments for the next ones: about as
+	// many as are missing at a time.
+	closedQuests = 16
 	// audioLead is where an audio-only stream begins: half a second back.
 	audioLead = 6
 )
@@ -151,9 +154,10 @@ const (
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
 	// the peer is alive.
 	beatEvery = time.Second
-	// changeLog bounds the changes kept for have-maps; a neighbour that is
-	// further behind is told of everything.
-	changeLog = 512
+	// changeLog bounds the changes kept for have-maps: twice what a backlog of
+	// four seconds brings at once. A neighbour that is further behind is told of
+	// everything.
+	changeLog = 256
 )
 
 // Repair.
@@ -238,8 +242,9 @@ const (
 	maxEdgeNeighbours = 16384
 	// maxSourceNeighbours: a source serves edges, not viewers.
 	maxSourceNeighbours = 64
-	// maxKnown bounds the peers that could be dialled.
-	maxKnown = 128
+	// maxKnown bounds the peers that could be dialled: what neighbours tell of
+	// in a quarter of a minute, and half of them are alive when half of the swarm goes.
+	maxKnown = 64
 	// dialsAtOnce bounds the dials under way: a handshake's datagram is 77 ms
 	// on a line of 128 kbit/s, and comes again after 200 ms.
 	dialsAtOnce = 3

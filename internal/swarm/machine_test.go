@@ -382,15 +382,6 @@ func TestPieceSet(t *testing.T) {
 			t.Errorf("piece %d: %v", i, s.has(i))
 		}
 	}
-	for _, n := range []uint16{0, 1, 63, 64, 65, wire.MaxPieces} {
-		var all pieceSet
-		all.addAll(n)
-		for i := range uint16(wire.MaxPieces) {
-			if all.has(i) != (i < n) {
-				t.Errorf("the first %d: piece %d is %v", n, i, all.has(i))
-			}
-		}
-	}
 }
 
 // TestEdgeFindsItsPath has a viewer come to an edge that has no path to the

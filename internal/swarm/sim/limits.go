@@ -24,6 +24,10 @@ const (
 	roundTrips = 1.25
 	// dialTimeout is when a dial that nobody answers has failed.
 	dialTimeout = 2 * time.Second
+	// maxUnused bounds the have-maps that a worker keeps for the next ones, and
+	// handyFragments what each of them can hold: a half second of a stream.
+	maxUnused      = 1 << 16
+	handyFragments = 16
 	// punchTime is what the tracker's part in hole punching takes beyond the
 	// handshake.
 	punchTime = 100 * time.Millisecond
@@ -54,10 +58,13 @@ const (
 	// settle is how long after its first picture a viewer is not yet judged:
 	// its player fills the buffer.
 	settle = 3 * time.Second
+	// firstStep is the resolution of the time to the first picture: it may be
+	// minutes where a crowd waits.
+	firstStep = 10 * time.Millisecond
 	// windowPieces is how many of the newest pieces a viewer's store keeps,
 	// a power of two. The machine's window is shorter.
 	windowPieces = 1024
 	// storeTime is the machine's window. Live viewers need only what a joiner
-	// starts with and what is still to be repaired.
-	storeTime = 8 * time.Second
+	// starts with, two seconds back, and what is still to be repaired.
+	storeTime = 5 * time.Second
 )
