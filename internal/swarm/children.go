@@ -115,7 +115,7 @@ func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
 		return wire.RefuseFull
 	case again:
 		return 0
-	case m.serving() && tr.staying() >= m.edgeRoom(tr):
+	case m.serving() && tr.staying() >= m.edgeRoom(tr, n):
 		return wire.RefuseFull
 	case !m.serving() && m.free(tr) == 0:
 		if _, c := m.lowest(tr, n); c == nil {

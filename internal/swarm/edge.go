@@ -12,12 +12,18 @@ import (
 // place. It then gives few of them permanent places, spread over different
 // peers, and names those to all others, who move below them.
 
-// edgeRoom returns how many children an edge takes in a tree.
-func (m *Machine) edgeRoom(tr *tree) int {
+// edgeRoom returns how many children an edge takes in a tree when a neighbour
+// asks for a place. Who has just come finds less than who plays and has lost
+// a parent.
+func (m *Machine) edgeRoom(tr *tree, n *neighbour) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
 	}
-	room := int((m.uplink*uplinkShare/100 - m.load()) / tr.rate())
+	share := int64(uplinkShare)
+	if m.now-n.up < newcomerTime {
+		share = newcomerShare
+	}
+	room := int((m.uplink*share/100 - m.load()) / tr.rate())
 	return min(tr.staying()+max(room, 0), edgePlaces)
 }
 

@@ -62,6 +62,11 @@ const (
 	// edgePlaces bounds an edge's children in one tree while no uplink is
 	// known, temporary ones included.
 	edgePlaces = 512
+	// newcomerShare of an edge's uplink, in percent, is what a neighbour may
+	// find in use and still get a place while it is younger than newcomerTime:
+	// the rest up to uplinkShare is for those who play.
+	newcomerShare = 75
+	newcomerTime  = 5 * time.Second
 	// edgeFanout is how many other edges an edge feeds.
 	edgeFanout = 8
 	// maxDepth is the deepest place that is taken or given. A tree of fan-out
@@ -202,6 +207,9 @@ const (
 	// somebody else sends the piece sooner, and what is pushed must not wait.
 	// It is paid again at each hop.
 	busyQueue = 40 * time.Millisecond
+	// rescueQueue is the same at an edge for what is asked shortly before its
+	// deadline: what newcomers fetch gives way to it.
+	rescueQueue = 150 * time.Millisecond
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second

@@ -280,9 +280,9 @@ func TestFormerParent(t *testing.T) {
 	b := playing(t)
 	tr := b.m.trees[0]
 	old := tr.parent
-	b.m.subscribe(tr, b.m.byID[peerC])
+	tr.pending, tr.pendingFrom, tr.pendingUntil = b.m.find(peerC), 23, b.now+time.Second
 	b.do(Received{Peer: peerC, Msg: &wire.Accept{Epoch: testEpoch, Tree: tr.id, Path: []wire.PathID{{77}}}})
-	if tr.parent.id() != peerC || tr.former != old || tr.from == 0 {
+	if tr.parent.id() != peerC || tr.former != old || tr.from != 23 {
 		t.Fatalf("parent %v, former %v, from %d", tr.parent.id(), tr.former, tr.from)
 	}
 	if !b.m.used(old) {

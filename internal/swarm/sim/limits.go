@@ -46,9 +46,16 @@ const (
 	introduced = 8
 	// introducedEdges is how many edges: one in use and one in reserve.
 	introducedEdges = 2
-	// joinsGrowth is how many viewers are admitted in a second, in percent of
-	// those that are there: the newcomers' uplinks carry the next ones.
-	joinsGrowth = 15
+	// growth is how fast a swarm grows whose uplinks carry 1.5 copies, in
+	// percent a second: more peers have that much more time to come.
+	growth = 15
+	// joinsEvery is how often the tracker lets in those that wait; each
+	// edgeReports of these times it hears of the edges' load, over the last
+	// loadReports reports, and each settleReports of who has found its places.
+	joinsEvery    = 100 * time.Millisecond
+	edgeReports   = 5
+	loadReports   = 4
+	settleReports = 3
 	// drawTries bounds the search for viewers that can be reached.
 	drawTries = 64
 )

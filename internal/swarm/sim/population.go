@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"p2plive/internal/swarm"
+	"p2plive/internal/swarm/admission"
 	"p2plive/internal/wire"
 )
 
@@ -28,6 +29,7 @@ func newWorld(sc Scenario, opt Options) *world {
 		ID: track, Kind: wire.Video, Substreams: sc.Stream.Substreams, Timescale: timescale,
 		Bitrate: uint32(sc.Stream.Kbit * 1000),
 	}}
+	w.tracker.control = admission.New[uint32](admission.Limits{Waiting: maxPeers, From: maxPeers})
 	w.addServer(wire.RoleSource, 0)
 	for range sc.Edges.Count {
 		w.addServer(wire.RoleEdge, int64(sc.Edges.Copies*float64(sc.Stream.Kbit)*1000))
@@ -161,23 +163,6 @@ func draw[T any](rng *rand.Rand, list []T, share func(T) float64) T {
 		}
 	}
 	return list[len(list)-1]
-}
-
-// come has a viewer ask the tracker for the stream.
-func (k *worker) come(p *peer) {
-	t := &k.w.tracker
-	switch {
-	case k.w.sc.JoinsPerSecond > 0:
-		t.waiting = append(t.waiting, p.index)
-	case !t.dead:
-		k.letIn(p)
-	}
-}
-
-// letIn has the tracker name a viewer to others.
-func (k *worker) letIn(p *peer) {
-	k.w.tracker.add(k.w, p.index)
-	k.cause(p, event{at: k.now, kind: evEnter})
 }
 
 // enter starts a peer.

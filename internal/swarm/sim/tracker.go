@@ -4,21 +4,27 @@ package sim
 
 import (
 	"cmp"
+	"net/netip"
 	"slices"
 	"time"
 
+	"p2plive/internal/swarm/admission"
 	"p2plive/internal/wire"
 )
 
 // tracker introduces peers: neighbours in the same LAN first, then any that
-// can be reached through both NATs. It lets a fast-growing crowd wait.
+// can be reached through both NATs. A crowd that the swarm cannot take waits, as
+// with the real one.
 type tracker struct {
 	dead     bool
 	viewers  []uint32 // those that it believes to be there
 	places   []int32  // by peer: in viewers, -1 if not in it
 	edges    []uint32
-	waiting  []uint32 // have come and are not admitted yet
-	credit   float64  // of them may come in
+	control  *admission.Control[uint32]
+	settling []uint32           // admitted, and have not said that they have found their places
+	outside  int                // came when it was dead
+	looks    int                // how often it has looked who may come in
+	sent     [loadReports]int64 // bytes by all edges, as they said last
 	lans     [][]uint32
 	reported map[uint32]bool // have sent bad pieces
 	silent   []want          // of those that have gone without a word, by time
@@ -41,8 +47,6 @@ const (
 	wantForgotten               // it has gone
 	wantJustice                 // somebody has sent a bad piece
 )
-
-const joinsEvery = 100 * time.Millisecond
 
 // want puts a question to the tracker.
 func (k *worker) want(p *peer, q want) {
@@ -103,6 +107,7 @@ func (t *tracker) forget(w *world, viewer uint32) {
 	t.viewers[place], t.places[last] = last, place
 	t.viewers = t.viewers[:len(t.viewers)-1]
 	t.places[viewer] = -1
+	t.control.Leave(viewer)
 	if lan := w.sites[viewer].lan; lan >= 0 {
 		t.lans[lan] = slices.DeleteFunc(t.lans[lan], func(i uint32) bool { return i == viewer })
 	}
@@ -158,18 +163,85 @@ func (w *world) drawViewers(p uint32, n int) []wire.PeerInfo {
 	return infos
 }
 
-// admit lets in those that wait, as many as the swarm can take.
+// knock has a viewer ask to be let in.
+func (k *worker) knock(p *peer) {
+	w, t := k.w, &k.w.tracker
+	switch {
+	case t.dead:
+		t.outside++
+	case w.off:
+		k.letIn(p)
+	default:
+		if verdict, _ := t.control.Arrive(k.now, p.index, netip.Prefix{}); verdict == admission.Admitted {
+			k.letIn(p)
+		}
+	}
+}
+
+// admit lets in those whose turn it is.
 func (k *worker) admit() {
 	t := &k.w.tracker
-	// As the swarm grows, so does what it can take.
-	t.credit += max(k.w.sc.JoinsPerSecond, float64(len(t.viewers))*joinsGrowth/100) * joinsEvery.Seconds()
-	n := min(int(t.credit), len(t.waiting))
-	t.credit = min(t.credit-float64(n), 1)
 	if t.dead {
 		return
 	}
-	for _, i := range t.waiting[:n] {
+	if t.looks%edgeReports == 0 {
+		k.hearEdges(t.looks / edgeReports)
+	}
+	if t.looks%settleReports == 0 {
+		k.hearViewers()
+	}
+	t.looks++
+	for _, i := range t.control.Admit(k.now) {
 		k.letIn(k.w.peers[i])
 	}
-	t.waiting = t.waiting[n:]
+}
+
+// hearEdges takes the edges' reports.
+func (k *worker) hearEdges(n int) {
+	w, t := k.w, &k.w.tracker
+	e := admission.Edges{At: k.now}
+	var sent int64
+	for _, i := range t.edges {
+		up := &w.peers[i].up
+		e.Unlimited = e.Unlimited || up.rate == 0
+		e.Budget += up.rate
+		sent += up.sent
+	}
+	const span = edgeReports * loadReports * joinsEvery
+	e.Out = max(sent-t.sent[n%loadReports], 0) * 8 * int64(time.Second) / int64(span)
+	e.Feeds = e.Out
+	t.sent[n%loadReports] = sent
+	t.control.SetRate(w.sc.Stream.Kbit * 1000)
+	t.control.SetEdges(e)
+}
+
+// hearViewers takes the reports of those that have found their places.
+func (k *worker) hearViewers() {
+	w, t := k.w, &k.w.tracker
+	t.settling = slices.DeleteFunc(t.settling, func(i uint32) bool {
+		p := w.peers[i]
+		if !p.alive {
+			return true
+		}
+		s := p.machine.Stats()
+		if s.Attached < s.Trees || s.Temporary > 0 {
+			return false
+		}
+		uplink := p.up.rate
+		if p.leaf {
+			uplink = 0
+		}
+		t.control.Report(i, uplink, true)
+		return true
+	})
+}
+
+// letIn has the tracker name a viewer to others.
+func (k *worker) letIn(p *peer) {
+	t := &k.w.tracker
+	t.add(k.w, p.index)
+	if !k.w.off {
+		t.settling = append(t.settling, p.index)
+	}
+	k.cause(p, event{at: k.now, kind: evEnter})
 }

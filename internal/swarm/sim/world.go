@@ -67,7 +67,7 @@ func (w *world) run() error {
 	for _, k := range w.g.workers {
 		w.m.take(&k.m)
 	}
-	w.m.waiting += len(w.tracker.waiting)
+	w.m.waiting += w.tracker.outside + w.tracker.control.Stats(w.sc.Duration).Waiting
 	return nil
 }
 
@@ -79,11 +79,11 @@ func (w *world) between(now time.Duration) error {
 		w.faults = w.faults[1:]
 	}
 	for len(w.coming) > 0 && w.peers[w.coming[0]].came <= now {
-		k.come(w.peers[w.coming[0]])
+		k.knock(w.peers[w.coming[0]])
 		w.coming = w.coming[1:]
 	}
 	k.answer()
-	if w.sc.JoinsPerSecond > 0 && w.joins <= now {
+	if !w.off && w.joins <= now {
 		w.joins += joinsEvery
 		k.admit()
 	}
