@@ -154,8 +154,8 @@ type Outbox interface {
 	Wake(Wake)
 	Do(Command) // any other
 
-	// NewHave returns a have-map for the machine to fill and send. It may be one
-	// that was sent before, if its receiver is done with it.
+	// NewHave returns a have-map for the machine to fill and send next: most
+	// messages are have-maps. It may be the same one each time.
 	NewHave() *wire.Have
 }
 

@@ -42,8 +42,10 @@ func (m *Machine) miss(t *track) {
 }
 
 func (m *Machine) giveUp(f *fragment) {
-	m.releaseFragment(f)
-	f.over = true
+	if f.open != nil {
+		m.releaseFragment(f)
+		f.open.over = true
+	}
 }
 
 // expired reports whether a fragment is to be given up. The play delay counts from the

@@ -312,7 +312,7 @@ func (m *Machine) exchange() {
 	if m.cfg.Role != wire.RoleViewer {
 		return
 	}
-	var viewers []*neighbour
+	viewers := make([]*neighbour, 0, maxViewerNeighbours)
 	for _, n := range m.neighbours {
 		if !n.serves() {
 			viewers = append(viewers, n)
@@ -322,7 +322,7 @@ func (m *Machine) exchange() {
 		return
 	}
 	m.rng.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
-	msg := &wire.Peers{}
+	msg := &wire.Peers{Peers: make([]wire.PeerInfo, 0, exchangeSize)}
 	for _, n := range viewers[1:min(len(viewers), exchangeSize+1)] {
 		msg.Peers = append(msg.Peers, n.info)
 	}

@@ -14,10 +14,14 @@ import (
 
 // edgeRoom returns how many children an edge takes in a tree when a neighbour
 // asks for a place. Who has just come finds less than who plays and has lost
-// a parent.
+// a parent. While its queue is long it takes nobody: children that are leaving
+// still get what was cut before, and all of the swarm waits behind that queue.
 func (m *Machine) edgeRoom(tr *tree, n *neighbour) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
+	}
+	if m.sentAt > m.now+placeQueue {
+		return 0
 	}
 	share := int64(uplinkShare)
 	if m.now-n.up < newcomerTime {

@@ -25,6 +25,9 @@ func (m *Machine) tellTrees(n *neighbour, many bool) {
 			slices.Equal(s.Path, rt.toldPath)
 		if !same {
 			rt.note(s)
+			if news == nil {
+				news = make([]wire.TreeState, 0, len(m.trees))
+			}
 			news = append(news, s)
 		}
 	}

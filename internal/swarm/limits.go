@@ -24,7 +24,7 @@ const (
 	startPatience = 3 * time.Second
 	// closedQuests bounds what is kept of fragments for the next ones: about as
 	// many as are missing at a time.
-	closedQuests = 16
+	closedQuests = 8
 	// audioLead is where an audio-only stream begins: half a second back.
 	audioLead = 6
 )
@@ -159,10 +159,10 @@ const (
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
 	// the peer is alive.
 	beatEvery = time.Second
-	// changeLog bounds the changes kept for have-maps: twice what a backlog of
-	// four seconds brings at once. A neighbour that is further behind is told of
+	// changeLog bounds the changes kept for have-maps: what a backlog of four
+	// seconds brings at once. A neighbour that is further behind is told of
 	// everything.
-	changeLog = 256
+	changeLog = 128
 )
 
 // Repair.
@@ -210,6 +210,13 @@ const (
 	// rescueQueue is the same at an edge for what is asked shortly before its
 	// deadline: what newcomers fetch gives way to it.
 	rescueQueue = 150 * time.Millisecond
+	// placeQueue is the queue beyond which an edge takes no child: above
+	// busyQueue, so that what newcomers fetch gives way to the places that they need.
+	placeQueue = 80 * time.Millisecond
+	// wireShare of an uplink, in percent, carries pieces: the rest is for what
+	// goes along with them. Without it a queue that never empties would grow
+	// unseen.
+	wireShare = 95
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second

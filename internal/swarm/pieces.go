@@ -131,7 +131,7 @@ func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader, size int) {
 	if f.got == 0 {
 		f.key, f.base, f.duration = h.Key, h.Base, h.Duration
 		m.setCount(f, h.Count)
-		f.size = int32(size)
+		f.size = uint16(min(size, wire.MaxPiecePayload))
 	}
 	if h.Index >= f.count || f.open == nil || !f.open.have.add(h.Index) {
 		m.stats.Nonsense++ // the source contradicts itself

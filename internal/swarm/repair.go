@@ -426,7 +426,7 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	m.out.SendPiece(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
 	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
 		bits := (int64(f.size) + wire.PieceOverhead) * 8
-		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/m.uplink)
+		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/(m.uplink*wireShare/100))
 	}
 }
 

@@ -8,19 +8,17 @@ import (
 	"p2plive/internal/wire"
 )
 
-// fragment is what the machine knows of one fragment.
+// fragment is what the machine knows of one fragment. It remembers hundreds.
 type fragment struct {
 	seq   wire.Seq
 	count uint16 // pieces, 0 if not known; a neighbour's word until got > 0
 	got   uint16
 
-	key     bool // from a signed header, if got > 0, as duration, base and size
-	backlog bool // older than the peer's own start
-	over    bool // given up, or never wanted
-
+	base     uint64 // from a signed header, if got > 0, as duration, key and size
 	duration uint32
-	base     uint64
-	size     int32 // bytes of one of its pieces: all are about equal
+	size     uint16 // bytes of one of its pieces: all are about equal
+	key      bool
+	backlog  bool // older than the peer's own start
 
 	seen time.Duration // when it became known, or likely, to exist
 	open *quest        // nil once all pieces are there
@@ -31,6 +29,7 @@ type quest struct {
 	have    pieceSet
 	proved  time.Duration // when a signed piece first showed that the fragment exists
 	isProof bool          // proved is set
+	over    bool          // given up, or never wanted
 	asks    []ask         // by index; empty while nothing was overdue
 }
 
@@ -53,7 +52,7 @@ func (f *fragment) low() uint64 {
 }
 
 // wanted reports whether there is something to be asked for.
-func (f *fragment) wanted() bool { return !f.over && !f.complete() }
+func (f *fragment) wanted() bool { return f.open != nil && !f.open.over }
 
 // pieces returns how many pieces are known to exist.
 func (f *fragment) pieces() uint16 { return max(f.count, 1) }

@@ -17,6 +17,7 @@ const (
 	evCut                 // the source cuts fragment arg
 	evTick                // a machine's wake-up
 	evMessage             // a swarm message arrives
+	evHave                // one of those have-maps that fit in here
 	evPiece               // piece arg arrives
 	evDial                // a handshake arrives
 	evOpen                // a handshake is over
@@ -36,6 +37,7 @@ type event struct {
 	seq     uint32 // of those that from has caused
 	session uint32
 	arg     uint32
+	have    have
 	kind    kind
 	via     wire.Via
 	bad     bool // the piece's signature does not hold

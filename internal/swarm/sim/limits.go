@@ -24,10 +24,6 @@ const (
 	roundTrips = 1.25
 	// dialTimeout is when a dial that nobody answers has failed.
 	dialTimeout = 2 * time.Second
-	// maxUnused bounds the have-maps that a worker keeps for the next ones, and
-	// handyFragments what each of them can hold: a half second of a stream.
-	maxUnused      = 1 << 16
-	handyFragments = 16
 	// punchTime is what the tracker's part in hole punching takes beyond the
 	// handshake.
 	punchTime = 100 * time.Millisecond
@@ -73,5 +69,5 @@ const (
 	windowPieces = 1024
 	// storeTime is the machine's window. Live viewers need only what a joiner
 	// starts with, two seconds back, and what is still to be repaired.
-	storeTime = 5 * time.Second
+	storeTime = 4 * time.Second
 )

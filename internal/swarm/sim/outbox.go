@@ -31,7 +31,15 @@ func (k *worker) Send(c swarm.Send) {
 	at, again := k.arrival(p, o, p.up.pass(k.now, size), size)
 	p.up.pass(k.now, again)
 	l.control = max(l.control, at)
-	k.send(p, o, event{at: l.control, kind: evMessage, session: l.session, msg: c.Msg})
+	e := event{at: l.control, kind: evMessage, session: l.session, msg: c.Msg}
+	if h, ok := c.Msg.(*wire.Have); ok {
+		if e.have.pack(h) {
+			e.kind, e.msg = evHave, nil
+		} else {
+			e.msg = copyHave(h)
+		}
+	}
+	k.send(p, o, &e)
 }
 
 // from returns the peer that is run, and its session with another one.
@@ -40,32 +48,21 @@ func (k *worker) from(other wire.PeerID) (p *peer, o uint32, l *link) {
 	return p, o, p.links.find(o)
 }
 
-// NewHave implements swarm.Outbox. Have-maps are most of all messages, and are
-// used again when they were read.
-func (k *worker) NewHave() *wire.Have {
-	n := len(k.unused)
-	if n == 0 {
-		return new(wire.Have)
-	}
-	h := k.unused[n-1]
-	k.unused = k.unused[:n-1]
-	return h
-}
+// NewHave implements swarm.Outbox.
+func (k *worker) NewHave() *wire.Have { return &k.haveOut }
 
 // messageIn hands a message to its receiver's machine.
 func (k *worker) messageIn(to *peer, e *event) {
-	if l := to.links.find(e.from); l != nil && l.session == e.session {
-		k.handle(to, swarm.Received{Peer: id(e.from), Msg: e.msg})
+	l := to.links.find(e.from)
+	if l == nil || l.session != e.session {
+		return
 	}
-	if h, ok := e.msg.(*wire.Have); ok && len(k.unused) < maxUnused && handy(h) {
-		k.unused = append(k.unused, h)
+	msg := e.msg
+	if e.kind == evHave {
+		e.have.unpack(&k.haveIn)
+		msg = &k.haveIn
 	}
-}
-
-// handy reports whether a have-map is worth keeping: not one of those that told
-// somebody new of everything.
-func handy(h *wire.Have) bool {
-	return len(h.Tracks) == 0 || cap(h.Tracks[0].Fragments) <= handyFragments
+	k.handle(to, swarm.Received{Peer: id(e.from), Msg: msg})
 }
 
 // SendPiece implements swarm.Outbox.
@@ -91,7 +88,7 @@ func (k *worker) SendPiece(c swarm.SendPiece) {
 		last = &l.repairs
 	}
 	*last = max(*last, at)
-	k.send(p, o, event{at: *last, kind: evPiece, session: l.session, arg: seq, via: c.Via, bad: p.bad})
+	k.send(p, o, &event{at: *last, kind: evPiece, session: l.session, arg: seq, via: c.Via, bad: p.bad})
 }
 
 // Deliver implements swarm.Outbox.

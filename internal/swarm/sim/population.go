@@ -200,7 +200,7 @@ func (k *worker) leave(p *peer) {
 		if !p.abrupt {
 			at = k.now + w.delay(p.index, o)
 		}
-		k.send(p, o, event{at: at, kind: evClosed, session: p.links.list[i].session})
+		k.send(p, o, &event{at: at, kind: evClosed, session: p.links.list[i].session})
 	}
 	p.links, p.dialling, p.machine = links{}, nil, nil
 	w.g.wakes[p.index] = never

@@ -44,7 +44,7 @@ func (k *worker) dial(p *peer, other uint32) {
 	if punched {
 		at += punchTime
 	}
-	k.send(p, other, event{at: at, kind: evDial, session: session})
+	k.send(p, other, &event{at: at, kind: evDial, session: session})
 }
 
 // dialled answers a handshake. Of two peers that dial each other at once, the
@@ -61,7 +61,7 @@ func (k *worker) dialled(o *peer, e *event) {
 	}
 	delay := k.w.delay(o.index, e.from)
 	o.links.add(e.from, e.session)
-	k.send(o, e.from, event{at: k.now + delay, kind: evOpen, session: e.session})
+	k.send(o, e.from, &event{at: k.now + delay, kind: evOpen, session: e.session})
 	k.handle(o, swarm.PeerUp{Peer: id(e.from), Role: k.w.sites[e.from].role, RTT: 2 * delay})
 }
 
@@ -75,7 +75,7 @@ func (k *worker) opened(p *peer, e *event) {
 		if !p.alive && p.abrupt {
 			at = k.now + idleTimeout
 		}
-		k.send(p, e.from, event{at: at, kind: evClosed, session: e.session})
+		k.send(p, e.from, &event{at: at, kind: evClosed, session: e.session})
 		return
 	}
 	p.dialling = slices.Delete(p.dialling, i, i+1)
@@ -98,5 +98,5 @@ func (k *worker) dialFailed(p *peer, e *event) {
 // hangUp ends a session with a word to the other end.
 func (k *worker) hangUp(p *peer, o, session uint32) {
 	p.links.remove(o, session)
-	k.send(p, o, event{at: k.now + k.w.delay(p.index, o), kind: evClosed, session: session})
+	k.send(p, o, &event{at: k.now + k.w.delay(p.index, o), kind: evClosed, session: session})
 }

@@ -4,7 +4,6 @@ package sim
 
 import (
 	"cmp"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -161,87 +160,4 @@ func (w *world) drawViewers(p uint32, n int) []wire.PeerInfo {
 		infos[i] = w.info(index)
 	}
 	return infos
-}
-
-// knock has a viewer ask to be let in.
-func (k *worker) knock(p *peer) {
-	w, t := k.w, &k.w.tracker
-	switch {
-	case t.dead:
-		t.outside++
-	case w.off:
-		k.letIn(p)
-	default:
-		if verdict, _ := t.control.Arrive(k.now, p.index, netip.Prefix{}); verdict == admission.Admitted {
-			k.letIn(p)
-		}
-	}
-}
-
-// admit lets in those whose turn it is.
-func (k *worker) admit() {
-	t := &k.w.tracker
-	if t.dead {
-		return
-	}
-	if t.looks%edgeReports == 0 {
-		k.hearEdges(t.looks / edgeReports)
-	}
-	if t.looks%settleReports == 0 {
-		k.hearViewers()
-	}
-	t.looks++
-	for _, i := range t.control.Admit(k.now) {
-		k.letIn(k.w.peers[i])
-	}
-}
-
-// hearEdges takes the edges' reports.
-func (k *worker) hearEdges(n int) {
-	w, t := k.w, &k.w.tracker
-	e := admission.Edges{At: k.now}
-	var sent int64
-	for _, i := range t.edges {
-		up := &w.peers[i].up
-		e.Unlimited = e.Unlimited || up.rate == 0
-		e.Budget += up.rate
-		sent += up.sent
-	}
-	const span = edgeReports * loadReports * joinsEvery
-	e.Out = max(sent-t.sent[n%loadReports], 0) * 8 * int64(time.Second) / int64(span)
-	e.Feeds = e.Out
-	t.sent[n%loadReports] = sent
-	t.control.SetRate(w.sc.Stream.Kbit * 1000)
-	t.control.SetEdges(e)
-}
-
-// hearViewers takes the reports of those that have found their places.
-func (k *worker) hearViewers() {
-	w, t := k.w, &k.w.tracker
-	t.settling = slices.DeleteFunc(t.settling, func(i uint32) bool {
-		p := w.peers[i]
-		if !p.alive {
-			return true
-		}
-		s := p.machine.Stats()
-		if s.Attached < s.Trees || s.Temporary > 0 {
-			return false
-		}
-		uplink := p.up.rate
-		if p.leaf {
-			uplink = 0
-		}
-		t.control.Report(i, uplink, true)
-		return true
-	})
-}
-
-// letIn has the tracker name a viewer to others.
-func (k *worker) letIn(p *peer) {
-	t := &k.w.tracker
-	t.add(k.w, p.index)
-	if !k.w.off {
-		t.settling = append(t.settling, p.index)
-	}
-	k.cause(p, event{at: k.now, kind: evEnter})
 }

@@ -41,7 +41,8 @@ type part struct {
 	m       metrics
 	wants   []want
 	scratch []byte
-	unused  []*wire.Have
+	haveOut wire.Have // that a machine fills
+	haveIn  wire.Have // that a machine reads
 }
 
 const (
@@ -78,15 +79,15 @@ func (w *world) between(now time.Duration) error {
 		k.fault(w.faults[0])
 		w.faults = w.faults[1:]
 	}
-	for len(w.coming) > 0 && w.peers[w.coming[0]].came <= now {
-		k.knock(w.peers[w.coming[0]])
-		w.coming = w.coming[1:]
-	}
-	k.answer()
 	if !w.off && w.joins <= now {
 		w.joins += joinsEvery
 		k.admit()
 	}
+	for len(w.coming) > 0 && w.peers[w.coming[0]].came <= now {
+		k.knock(w.coming[0])
+		w.coming = w.coming[1:]
+	}
+	k.answer()
 	if w.seconds+time.Second <= now {
 		w.seconds += time.Second
 		return w.second(now)
@@ -103,7 +104,7 @@ func (w *world) event(k *worker, e *event) {
 	switch e.kind {
 	case evTick:
 		k.handle(to, swarm.Tick{})
-	case evMessage:
+	case evMessage, evHave:
 		k.messageIn(to, e)
 	case evPiece:
 		if w.off {
@@ -138,14 +139,14 @@ func (w *world) event(k *worker, e *event) {
 
 // cause has something happen to a peer that it, or nobody, has caused.
 func (k *worker) cause(p *peer, e event) {
-	k.send(p, p.index, e)
+	k.send(p, p.index, &e)
 }
 
 // send has something happen to a peer that another one has caused.
-func (k *worker) send(from *peer, to uint32, e event) {
+func (k *worker) send(from *peer, to uint32, e *event) {
 	from.caused++
 	e.from, e.to, e.seq = from.index, to, from.caused
-	k.post(&e)
+	k.post(e)
 }
 
 // cutAt returns when a fragment is cut.
