@@ -213,6 +213,30 @@ func TestGapIsRepaired(t *testing.T) {
 	}
 }
 
+// TestPushIsSpared gets from elsewhere what the parent has not got: the parent
+// hears of it at once. If the parent has it, it is on its way already.
+func TestPushIsSpared(t *testing.T) {
+	for _, has := range []bool{false, true} {
+		b := playing(t)
+		b.piece(peerB, 21, wire.Push)
+		b.piece(peerB, 24, wire.Push) // of the same tree as 22
+		if has {
+			b.have(peerB, 24, 22, true)
+		}
+		b.take()
+		b.piece(peerC, 22, wire.Repair)
+		var told []wire.Seq
+		for _, h := range sent[*wire.Have](b.take()) {
+			if h.peer == peerB {
+				told = append(told, h.msg.Tracks[0].Base)
+			}
+		}
+		if want := !has; slices.Equal(told, []wire.Seq{22}) != want {
+			t.Errorf("the parent has it: %v, it was told of %v", has, told)
+		}
+	}
+}
+
 // TestLackIsAskedElsewhere goes on to the edge when the only holder has not
 // got what it has told of.
 func TestLackIsAskedElsewhere(t *testing.T) {
