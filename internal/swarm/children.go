@@ -296,7 +296,7 @@ func (m *Machine) keepChildren() {
 	for _, tr := range m.trees {
 		tr.children = slices.DeleteFunc(tr.children, func(c *child) bool {
 			past := tr.track.proven && tr.track.provenSeq > c.until+catchUp
-			return c.leaving && (past || m.now-c.left > time.Second)
+			return c.leaving && (past || m.now-c.left > leavingTime)
 		})
 		for _, c := range tr.children {
 			was := c.silent

@@ -258,10 +258,10 @@ func (m *Machine) prune() bool {
 	return true
 }
 
-// used reports whether a neighbour is a parent or child, or about to be one.
+// used reports whether a neighbour is a parent or child, about to be one, or still pushing as the parent before.
 func (m *Machine) used(n *neighbour) bool {
 	for _, tr := range m.trees {
-		if tr.parent == n || tr.pending == n || tr.child(n) != nil {
+		if tr.parent == n || tr.pending == n || tr.child(n) != nil || tr.former == n && m.now-tr.since < leavingTime {
 			return true
 		}
 	}

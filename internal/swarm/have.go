@@ -51,6 +51,8 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 		return edgeHaveEvery
 	case m.serving() && n.serves():
 		return serverHaveEvery
+	case m.serving() && n.fedAt == m.now:
+		return childHaveEvery
 	}
 	return haveEvery
 }
@@ -89,6 +91,20 @@ func (m *Machine) tellHave(n *neighbour) {
 		rt.cursor = t.changes.total
 	}
 	m.send(n, msg)
+}
+
+// sparePush tells the parent of a piece that came from somebody else before the
+// parent had it: else it would push it too, when uplinks are needed most.
+func (m *Machine) sparePush(t *track, f *fragment, h *wire.PieceHeader) {
+	p := t.tree(h.ID()).parent
+	newest, ok := t.newestHeld()
+	if p == nil || !ok || p.serves() || f.backlog || m.leaf() || p.has(t, h.Seq, h.Index) {
+		return
+	}
+	m.send(p, &wire.Have{Epoch: m.epoch.Tag(), Tracks: []wire.TrackHave{{
+		Track: t.info.ID, Newest: newest, Start: m.startFor(t, newest), Base: h.Seq,
+		Fragments: []wire.FragmentHave{f.held()},
+	}}})
 }
 
 // trackHave fills in what a neighbour is told of a track. It returns false if

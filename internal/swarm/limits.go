@@ -114,15 +114,22 @@ const (
 	offerTime = time.Second
 	// catchUp bounds the pieces pushed to a new child at once.
 	catchUp = 16
+	// leavingTime is how long a parent that was left may still push what is older
+	// than the change.
+	leavingTime = time.Second
 )
 
 // A parent that falls behind.
 const (
 	// silentAfter: a neighbour that plays is heard four times a second.
 	silentAfter = 400 * time.Millisecond
-	// silentServerAfter is for edges and sources among each other: all of an
-	// edge's viewers wait when its parent has gone.
-	silentServerAfter = 250 * time.Millisecond
+	// silentServerAfter is for edges and sources among each other, beside half
+	// a round trip: all of an edge's viewers wait when its parent has gone, and
+	// what they missed meanwhile must fit into the little that their uplinks
+	// have left.
+	silentServerAfter = 150 * time.Millisecond
+	// silentEdgeAfter is for an edge that feeds a viewer.
+	silentEdgeAfter = 250 * time.Millisecond
 	// withheldAfter is how long a parent may hold back pieces that it has.
 	withheldAfter = 150 * time.Millisecond
 	// starvedAfter is how long it may itself be without them.
@@ -152,7 +159,9 @@ const (
 	edgeHaveEvery = time.Second
 	// serverHaveEvery is for sources and edges among each other. They are few,
 	// and are to notice at once when one of them goes.
-	serverHaveEvery = 100 * time.Millisecond
+	serverHaveEvery = 50 * time.Millisecond
+	// childHaveEvery is for those that an edge feeds.
+	childHaveEvery = 100 * time.Millisecond
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
 	// the peer is alive.
 	beatEvery = time.Second

@@ -40,6 +40,9 @@ func (m *Machine) pieceIn(ev PieceIn) {
 		m.pushedBy(n, t, f, h)
 	}
 	m.gain(t, f, h, ev.Size)
+	if ev.Via != wire.Push {
+		m.sparePush(t, f, h)
+	}
 }
 
 // pushedBy learns from a pushed piece how the parent does. It does so also

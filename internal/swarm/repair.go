@@ -163,6 +163,9 @@ func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
 	if tr.parent == nil || m.silent(tr.parent) {
 		return f.seen + orphanPatience
 	}
+	if f.seq < tr.from && tr.former == nil {
+		return f.seen + orphanPatience // it was for the parent before, which is gone
+	}
 	if a.gap > 0 {
 		return a.gap + minPatience
 	}
@@ -178,10 +181,14 @@ func pushOrder(seq wire.Seq, index uint16) uint64 { return uint64(seq)<<16 | uin
 
 // silent reports whether a neighbour that plays has stopped to talk.
 func (m *Machine) silent(n *neighbour) bool {
-	if m.serving() && n.serves() {
-		return m.now-n.heard > silentServerAfter+n.rtt
+	after := silentAfter
+	switch {
+	case m.serving() && n.serves():
+		after = silentServerAfter + n.rtt/2
+	case n.serves() && m.feeds(n):
+		after = silentEdgeAfter + n.rtt/2
 	}
-	return m.now-n.heard > silentAfter
+	return m.now-n.heard > after
 }
 
 // blame counts a piece that the parent should have pushed.
