@@ -42,9 +42,9 @@ const (
 	introduced = 8
 	// introducedEdges is how many edges: one in use and one in reserve.
 	introducedEdges = 2
-	// growth is how fast a swarm grows whose uplinks carry 1.5 copies, in
-	// percent a second: more peers have that much more time to come.
-	growth = 15
+	// growth is how fast a swarm grows whose uplinks carry 1.5 copies, from an
+	// edge of 8, in percent a second: more peers have that much more time to come.
+	growth = 7
 	// joinsEvery is how often the tracker lets in those that wait; each
 	// edgeReports of these times it hears of the edges' load, over the last
 	// loadReports reports, and each settleReports of who has found its places.
