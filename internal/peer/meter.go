@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plive/internal/live"
+	"p2plive/internal/swarm"
 	"p2plive/internal/wire"
 )
 
@@ -109,6 +110,8 @@ type Stats struct {
 	Stalled         time.Duration
 	FirstFragment   time.Duration // from joining; 0: none yet
 	Latency         *live.Latency
+	Machine         swarm.Stats
+	Uplink          int64 // bits a second that children may take, 0: not known yet
 	StoreBytes      int
 	Sessions        []SessionStats
 }
@@ -144,6 +147,7 @@ func (s *Swarm) stats() Stats {
 		BytesUploaded: m.bytesOut, ControlBytes: m.controlOut, BadPieces: m.bad, Malformed: s.malformed.Load(), Dropped: m.dropped,
 		FragmentsPlayed: m.played, FragmentsMissed: m.missed, FirstFragment: m.first,
 		Latency: m.latency.Clone(), StoreBytes: s.store.Bytes(),
+		Machine: s.machine.Stats(), Uplink: s.uplink.told,
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
 	for id, ss := range s.sessions {

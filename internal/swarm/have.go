@@ -49,6 +49,8 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 		return edgeHaveEvery
 	case m.serving() && n.serves():
 		return serverHaveEvery
+	case n.leaf() && n.slotsTold:
+		return leafHaveEvery
 	}
 	return haveEvery
 }

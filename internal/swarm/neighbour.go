@@ -47,11 +47,13 @@ type remoteTrack struct {
 // remoteTree is a neighbour's place in a tree, and what it was told of ours.
 type remoteTree struct {
 	free, weight uint8
+	aside        bool // somebody would be moved aside for its free place
 	path         []wire.PathID
 	badUntil     time.Duration // not to be chosen as a parent before
 
 	told       bool
 	toldFree   uint8
+	toldAside  bool
 	toldWeight uint8
 	toldPath   []wire.PathID
 }
@@ -70,7 +72,7 @@ func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots 
 // leaves have little to say, but an edge that is a parent pushes all the time.
 func (m *Machine) suspect(n *neighbour) bool {
 	quiet := m.now - n.heard
-	if quiet <= suspectAfter {
+	if quiet <= suspectAfter || quiet <= suspectAfter+leafHaveEvery-haveEvery && m.leaf() {
 		return false
 	}
 	if m.serving() || n.leaf() || n.serves() && !m.feeds(n) {

@@ -97,7 +97,7 @@ func (m *metrics) gone(w *world, p *peer) {
 	sum.Requests += s.Requests
 	sum.Timeouts += s.Timeouts
 	sum.Lacks += s.Lacks
-	sum.Moves += s.Moves
+	sum.Moves.Add(s.Moves)
 	sum.Loops += s.Loops
 	sum.Nonsense += s.Nonsense
 	sum.Trees += s.Trees

@@ -101,7 +101,7 @@ func (w *world) result() *Result {
 		Pushed: share(m.pushed, media), Repaired: share(m.repaired, media), Rescued: share(m.rescued, media),
 		Duplicates: share(m.duplicate, media), Control: share(m.control, media), Polluted: share(m.bad, media),
 		BadPieces: m.badPieces, DialsFailed: share(m.dialFailed, m.dialed+m.dialFailed),
-		Depth: m.machines.Depth, Moves: m.machines.Moves, Loops: m.machines.Loops,
+		Depth: m.machines.Depth, Moves: m.machines.Moves.Total(), Loops: m.machines.Loops,
 		Neighbours: float64(m.machines.Viewers) / float64(max(m.judged, 1)),
 		Attached:   float64(m.machines.Attached) / float64(max(m.machines.Trees, 1)),
 		Violations: m.violations, Violation: m.violation, Timeline: m.seconds,
