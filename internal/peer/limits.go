@@ -53,10 +53,11 @@ const (
 	// child is noticed before the play delay is over.
 	uplinkInterval = 200 * time.Millisecond
 	// fullSamples in a row with maxWait of data waiting, and with minWaiting
-	// bytes, are a full line: a piece alone, which waits for a moment, is not.
+	// bytes, are a full line. A piece alone is not, nor one for each child: on a
+	// line of 1 Mbit/s something waits most of the time, and goes in time.
 	fullSamples = 3
 	maxWait     = 100 * time.Millisecond
-	minWaiting  = 8 << 10
+	minWaiting  = 24 << 10
 	// startUplink, in bits a second, is less than most lines carry, and enough
 	// for a swarm to stand on its own from its first second on.
 	startUplink = 2_000_000
@@ -64,7 +65,8 @@ const (
 	// take one child: it spends 85% of what it is told.
 	startChildren = 1.25
 	// usedUplink of the estimate must be in use before it grows: what is above
-	// it has not been tried yet.
+	// it has not been tried yet. Once the line has been full it grows only where
+	// there is no room for a child more.
 	usedUplink = 0.6
 	// firstGrowth times what is used is tried after firstGrowthTime, in which
 	// children come, until the line has been full once; then laterGrowth times
@@ -73,6 +75,9 @@ const (
 	firstGrowthTime = 400 * time.Millisecond
 	laterGrowth     = 1.1
 	laterGrowthTime = time.Second
+	// fasterLine times what was sent when the line was full last says that it
+	// was something else that held the data up, or that the line is another one.
+	fasterLine = 1.2
 	// minUplinkPause is how long a line is not tried again after it was full;
 	// it doubles up to maxUplinkPause as long as it does not grow.
 	minUplinkPause = 10 * time.Second
@@ -83,6 +88,8 @@ const (
 	// headers times what media takes is what it takes on the wire, with a few
 	// repetitions: the machine leaves room for that itself.
 	headers = 1.1
+	// usedWeight of a new sample of what is sent: a mean over 1 s.
+	usedWeight = 0.2
 	// otherWeight of a new sample of what is not media: a mean over 2 s.
 	otherWeight = 0.1
 	// maxMalformed is how many malformed messages a session survives: a

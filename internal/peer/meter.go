@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"p2plive/internal/live"
+	"p2plive/internal/swarm"
 	"p2plive/internal/wire"
 )
 
@@ -111,6 +112,7 @@ type Stats struct {
 	Stalled         time.Duration
 	FirstFragment   time.Duration // from joining; 0: none yet
 	Latency         *live.Latency
+	Machine         swarm.Stats
 	StoreBytes      int
 	Sessions        []SessionStats
 }
@@ -159,6 +161,7 @@ func (s *Swarm) stats() Stats {
 		BytesUploaded: m.bytesOut, ControlBytes: m.controlOut, BadPieces: m.bad, Malformed: s.malformed.Load(), Dropped: m.dropped,
 		FragmentsPlayed: m.played, FragmentsMissed: m.missed, FirstFragment: m.first,
 		Latency: m.latency.Clone(), StoreBytes: s.store.Bytes(),
+		Machine: s.machine.Stats(),
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
 	st.Settled = s.settled()

@@ -14,14 +14,16 @@ import (
 // grows as long as it is used and nothing waits, and becomes what was sent when
 // something does. Nobody is sent anything for the sake of measuring.
 type uplink struct {
-	rate  float64 // bits a second that the line is taken to carry
-	limit int64   // set by the user; 0: none
-	known bool    // the line has been full once
-	told  int64   // the capacity that was told last
+	rate   float64 // bits a second that the line is taken to carry
+	limit  int64   // set by the user; 0: none
+	known  bool    // the line has been full once
+	proved float64 // bits a second that were sent when it was full last
+	told   int64   // the capacity that was told last
 
 	full  int           // samples in a row in which data waited for the line
 	sent  float64       // bits a second of wire, the most in one of these
-	other float64       // bits a second of wire that are not media: acknowledgements, control
+	used  float64       // bits a second of wire, a mean over a second
+	other float64       // the same that are not media: acknowledgements, control
 	next  time.Duration // when the estimate may grow
 	pause time.Duration // from the line being full to the next attempt
 }
@@ -29,6 +31,7 @@ type uplink struct {
 // load is what all sessions of a swarm did in an interval, in bytes.
 type load struct {
 	wire    int // sent, headers included
+	parity  int // of wire, what is sent only because there is room for it
 	media   int // payload given to be sent
 	waiting int // could not be sent yet
 	held    int // of wire, by sessions in which something was waiting
@@ -47,17 +50,26 @@ func (u *uplink) capacity() int64 {
 	return u.told
 }
 
+// line returns what the whole line is taken to carry, or may, in bits a second.
+func (u *uplink) line() int64 {
+	if u.limit > 0 {
+		return min(int64(u.rate), u.limit)
+	}
+	return int64(u.rate)
+}
+
 // add takes what happened in the interval until now. tree is the rate of the
 // stream's largest tree: what one child more takes.
 func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int64) {
 	bits := func(n int) float64 { return float64(n) * 8 / interval.Seconds() }
-	wire := bits(l.wire)
+	wire, least := bits(l.wire), float64(tree)*startChildren
+	u.used += (wire - u.used) * usedWeight
 	// A slow receiver holds its own session up, a slow uplink most of them.
 	waits := 2*l.held >= l.wire && float64(l.waiting) > max(minWaiting, wire/8*maxWait.Seconds())
 	if !waits {
 		u.full = 0
-		u.other += (max(wire-headers*bits(l.media), 0) - u.other) * otherWeight
-		u.grow(now, wire, tree)
+		u.other += (max(wire-bits(l.parity)-headers*bits(l.media), 0) - u.other) * otherWeight
+		u.grow(now, wire, least)
 		return
 	}
 	u.full++
@@ -72,29 +84,33 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 	if u.known && u.sent > u.rate {
 		return // it carries more than was believed
 	}
-	u.rate, u.known = u.sent, true
 	u.pause = min(max(2*u.pause, minUplinkPause), maxUplinkPause)
+	if u.sent > fasterLine*u.proved {
+		u.pause = minUplinkPause // it was not the line that was full then
+	}
+	u.rate, u.proved, u.known = u.sent, u.sent, true
+	if u.rate-u.other < least/2 {
+		// Lines do not double. To try again would fill this one for a second, for nothing.
+		u.pause = maxUplinkPause
+	}
 	u.next = now + u.pause
 }
 
-// grow lets the estimate rise where it is used.
-func (u *uplink) grow(now time.Duration, wire float64, tree int64) {
+// grow lets the estimate rise where it is used. least is what it takes to feed
+// one child.
+func (u *uplink) grow(now time.Duration, wire, least float64) {
 	if u.rate == 0 {
 		u.rate = startUplink
 	}
-	least := float64(tree) * startChildren
 	switch {
 	case now < u.next:
 	case u.rate-u.other < least:
 		// Not one child could be fed: nothing would ever show more.
 		u.rate, u.next = least+u.other, now+laterGrowthTime
-	case wire > usedUplink*u.rate:
-		if !u.known {
-			u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
-			return
-		}
+	case !u.known && wire > usedUplink*u.rate:
+		u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
+	case u.known && u.used+least > u.rate:
 		u.rate, u.next = laterGrowth*u.rate, now+laterGrowthTime
-		u.pause = max(u.pause/2, minUplinkPause/2)
 	}
 }
 
@@ -110,17 +126,23 @@ func (s *Swarm) measureUplink() {
 	for _, ss := range s.sessions {
 		st := ss.conn.Stats()
 		wire, media := int(st.WireOut-ss.wireSeen), int(ss.mediaOut-ss.mediaSeen)
-		ss.wireSeen, ss.mediaSeen = st.WireOut, ss.mediaOut
+		l.parity += int(st.Parities-ss.paritySeen) * rudp.MaxDatagram
+		ss.wireSeen, ss.mediaSeen, ss.paritySeen = st.WireOut, ss.mediaOut, st.Parities
+		l.wire, l.media = l.wire+wire, l.media+media
 		waiting := max(st.SendQueue-st.InFlight, 0) * rudp.MaxDatagram
-		l.wire, l.media, l.waiting = l.wire+wire, l.media+media, l.waiting+waiting
+		l.waiting += waiting
 		if waiting > 0 {
 			l.held += wire
 		}
 	}
-	var tree int64
+	var tree, stream int64
 	for _, t := range s.catalog.Tracks {
 		tree = max(tree, int64(t.Bitrate)/int64(max(t.Substreams, 1)))
+		stream += int64(t.Bitrate)
 	}
 	s.uplink.add(now, interval, l, tree)
+	// A line that is narrower upwards than what comes down has better uses for
+	// its uplink than to acknowledge each datagram.
+	s.host.endpoint.SetThrifty(s.uplink.line() < stream)
 	s.handle(swarm.Capacity{Uplink: s.uplink.capacity()})
 }

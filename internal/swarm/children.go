@@ -305,13 +305,15 @@ func (m *Machine) keepChildren() {
 			}
 		}
 		if !m.serving() {
-			m.shed(tr)
 			m.evict(tr)
 			m.promote(tr)
 		}
 		if tr.unsorted {
 			tr.sortChildren()
 		}
+	}
+	if !m.serving() {
+		m.shed()
 	}
 	if m.serving() && m.now >= m.nextAssign {
 		m.nextAssign = m.now + assignEvery
@@ -345,17 +347,57 @@ func (m *Machine) outranked(tr *tree, c *child) bool {
 	return above(tr.rank(c.peer), own)
 }
 
-// shed gives up a child when there are more than the uplink carries: else all
-// of them would wait ever longer.
-func (m *Machine) shed(tr *tree) {
-	if m.cfg.Slots > 0 || m.uplink <= 0 || m.now < m.nextShed || m.load() <= m.uplink*uplinkShare/100 {
+// shed gives up children when there are more than the uplink carries: else all
+// of them would wait ever longer. Where it carries them and nothing beside, one
+// at a time may look for another parent first.
+func (m *Machine) shed() {
+	if m.cfg.Slots > 0 || m.uplink <= 0 || m.now < m.nextShed {
 		return
 	}
-	if c := m.lowestChild(tr); c != nil && (!tr.isHome(m.short) || tr.staying() > 1) {
+	load := m.load()
+	if load <= m.uplink*uplinkShare/100 {
+		return
+	}
+	over := load > m.uplink
+	in, c := m.spare(over)
+	switch {
+	case c == nil:
+	case over:
+		m.nextShed = m.now + shedEvery
+		m.sendAway(in, c)
+	default:
 		m.nextShed = m.now + evictAfter
 		c.temporary, c.demoted = true, m.now
-		m.accept(tr, c)
+		m.accept(in, c)
 	}
+}
+
+// spare returns the child that is given up first, and its tree: one in a tree
+// where the peer only helps out, if there is any. With all, one that is about
+// to go comes before it, and the only one at home after it.
+func (m *Machine) spare(all bool) (in *tree, least *child) {
+	for _, tr := range m.trees {
+		if all {
+			if i := slices.IndexFunc(tr.children, func(c *child) bool { return c.temporary && !c.leaving }); i >= 0 {
+				return tr, tr.children[i]
+			}
+		}
+		if least != nil && !in.isHome(m.short) || !all && tr.isHome(m.short) && tr.staying() < 2 {
+			continue
+		}
+		if c := m.lowestChild(tr); c != nil && (least == nil || !tr.isHome(m.short)) {
+			in, least = tr, c
+		}
+	}
+	return in, least
+}
+
+// sendAway ends a child's place.
+func (m *Machine) sendAway(tr *tree, c *child) {
+	m.send(c.peer, &wire.Refuse{
+		Epoch: m.epoch.Tag(), Tree: tr.id, Reason: wire.RefuseFull, Others: m.others(tr, c.peer),
+	})
+	tr.removeChild(c.peer)
 }
 
 // evict ends a viewer's temporary places that have lasted long enough.
@@ -367,10 +409,7 @@ func (m *Machine) evict(tr *tree) {
 			i++
 			continue
 		}
-		m.send(c.peer, &wire.Refuse{
-			Epoch: m.epoch.Tag(), Tree: tr.id, Reason: wire.RefuseFull, Others: m.others(tr, c.peer),
-		})
-		tr.removeChild(c.peer)
+		m.sendAway(tr, c)
 	}
 }
 

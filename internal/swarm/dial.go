@@ -229,6 +229,8 @@ func (m *Machine) needs(k *known, have *[wire.RoleViewer + 1]int) bool {
 		return have[role] < targetServers
 	case role == wire.RoleViewer && k.urgent:
 		return have[role] < m.searched() || m.now >= m.nextPrune
+	case role == wire.RoleViewer && m.leaf():
+		return have[role] < targetLeafViewers
 	case role == wire.RoleViewer:
 		return have[role] < targetViewers
 	case role == wire.RoleSource:

@@ -185,13 +185,56 @@ func (m *Machine) vacant(tr *tree, n *neighbour, infos []wire.PeerInfo) []wire.P
 	return infos
 }
 
-// nameParents tells the children with temporary places whom they may ask.
+// nameParents tells children with temporary places of a neighbour that has a
+// free one. No place is named to more children than it takes: the others would
+// only find it full. Those that carry least are told first, since a place at an
+// edge is best used by whoever carries most below it.
 func (m *Machine) nameParents(tr *tree) {
+	vacancies := m.vacancies(tr)
+	if len(vacancies) == 0 {
+		return
+	}
+	var seekers []*child
 	for _, c := range tr.children {
-		if c.temporary && !c.leaving {
-			m.accept(tr, c)
+		if c.temporary && !c.leaving && !c.peer.serves() {
+			seekers = append(seekers, c)
 		}
 	}
+	m.rng.Shuffle(len(seekers), func(i, j int) { seekers[i], seekers[j] = seekers[j], seekers[i] })
+	slices.SortStableFunc(seekers, func(a, b *child) int { return tr.rank(a.peer) - tr.rank(b.peer) })
+	for _, c := range seekers {
+		i := slices.IndexFunc(vacancies, func(v vacancy) bool {
+			return v.peer != c.peer && !slices.Contains(v.peer.trees[tr.index].path, c.peer.short)
+		})
+		if i < 0 {
+			continue
+		}
+		m.send(c.peer, &wire.Accept{
+			Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: true, Path: tr.path,
+			Others: []wire.PeerInfo{vacancies[i].peer.info},
+		})
+		if vacancies[i].left--; vacancies[i].left == 0 {
+			vacancies = slices.Delete(vacancies, i, i+1)
+		}
+	}
+}
+
+// vacancy is a viewer with free places.
+type vacancy struct {
+	peer *neighbour
+	left int // to be named
+}
+
+// vacancies returns the viewers with free places in a tree, in random order.
+func (m *Machine) vacancies(tr *tree) []vacancy {
+	var list []vacancy
+	for _, n := range m.neighbours {
+		if free := int(n.trees[tr.index].free); free > 0 && !n.serves() && !m.suspect(n) {
+			list = append(list, vacancy{n, free})
+		}
+	}
+	m.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
 }
 
 // betterRoot reports whether a is rather to have a permanent place than b: the
@@ -293,29 +336,30 @@ func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
 	}
 }
 
-// freeFor returns the free slots in a tree, of free, that a neighbour is told of.
-func (m *Machine) freeFor(tr *tree, n *neighbour, free int) int {
+// freeFor returns the free slots in a tree, of free, that a neighbour is told of, and whether somebody would be moved
+// aside for it.
+func (m *Machine) freeFor(tr *tree, n *neighbour, free int) (told int, aside bool) {
 	switch {
 	case !m.rooted(tr):
-		return 0
+		return 0, false
 	case m.serving():
 		if tr.offer == n && m.now < tr.offerEnd {
-			return 1
+			return 1, false
 		}
 		if m.cfg.Role == wire.RoleEdge && n.role() == wire.RoleEdge {
-			return max(edgeFanout-tr.staying(), 0)
+			return max(edgeFanout-tr.staying(), 0), false
 		}
-		return 0
+		return 0, false
 	case tr.temporary && (n.serves() || m.now-tr.since < settleTime), len(tr.path)+2 > maxDepth:
-		return 0
+		return 0, false
 	case n.serves():
 		// An edge names those with free places to those that look for one.
-		return free
+		return free, false
 	}
 	if free == 0 && n.synced {
 		if _, c := m.lowest(tr, n); c != nil {
-			return 1
+			return 1, true
 		}
 	}
-	return free
+	return free, false
 }

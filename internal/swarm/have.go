@@ -51,6 +51,8 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 		return edgeHaveEvery
 	case m.serving() && n.serves():
 		return serverHaveEvery
+	case n.leaf() && n.slotsTold:
+		return leafHaveEvery
 	case m.serving() && n.fedAt == m.now:
 		return childHaveEvery
 	}

@@ -21,7 +21,7 @@ func (m *Machine) tellTrees(n *neighbour, many bool) {
 			free = m.free(tr)
 		}
 		s := m.stateFor(tr, n, free)
-		same := rt.told && (s.Free == 0) == (rt.toldFree == 0) && s.Weight == rt.toldWeight &&
+		same := rt.told && (s.Free == 0) == (rt.toldFree == 0) && s.Aside == rt.toldAside && s.Weight == rt.toldWeight &&
 			slices.Equal(s.Path, rt.toldPath)
 		if !same {
 			rt.note(s)
@@ -47,13 +47,14 @@ func (m *Machine) tellTree(n *neighbour, tr *tree) {
 }
 
 func (rt *remoteTree) note(s wire.TreeState) {
-	rt.told, rt.toldFree, rt.toldWeight, rt.toldPath = true, s.Free, s.Weight, s.Path
+	rt.told, rt.toldFree, rt.toldAside, rt.toldWeight, rt.toldPath = true, s.Free, s.Aside, s.Weight, s.Path
 }
 
 // stateFor returns what a neighbour needs to know of a tree: paths only if it
 // might become a child, the weight only if it is the parent.
 func (m *Machine) stateFor(tr *tree, n *neighbour, free int) wire.TreeState {
-	s := wire.TreeState{Tree: tr.id, Free: uint8(min(m.freeFor(tr, n, free), 255))}
+	free, aside := m.freeFor(tr, n, free)
+	s := wire.TreeState{Tree: tr.id, Free: uint8(min(free, wire.MaxFree)), Aside: aside}
 	if m.serving() || !n.serves() {
 		s.Path = tr.path
 	}
@@ -74,7 +75,7 @@ func (m *Machine) onHeartbeat(n *neighbour, msg *wire.Heartbeat) {
 		}
 		rt := &n.trees[tr.index]
 		tr.unsorted = tr.unsorted || rt.weight != s.Weight
-		rt.free, rt.weight, rt.path = s.Free, s.Weight, s.Path
+		rt.free, rt.aside, rt.weight, rt.path = s.Free, s.Aside, s.Weight, s.Path
 		if tr.parent == n {
 			m.parentMoved(tr, n, s.Path)
 		} else if tr.parent == nil && tr.pending == nil {

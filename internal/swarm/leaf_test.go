@@ -47,6 +47,37 @@ func TestLeafIsMute(t *testing.T) {
 	}
 }
 
+// Children of a line that proves to carry none of them find others at once: what
+// they were still sent would come late.
+func TestChildrenOfAWeakLineAreSentAway(t *testing.T) {
+	b := newLeaf(t)
+	b.do(Capacity{Uplink: 4_000_000})
+	b.up(edgeA, wire.RoleEdge)
+	b.have(edgeA, 0, 0, true)
+	b.pass(200 * time.Millisecond)
+	b.acceptAll()
+	for i, child := range []wire.PeerID{peerB, peerC} {
+		b.up(child, wire.RoleViewer)
+		b.do(Received{Peer: child, Msg: &wire.Subscribe{
+			Epoch: testEpoch, Tree: wire.Tree{Track: 1, Substream: wire.Substream(i)}, From: 1,
+		}})
+	}
+	b.pass(100 * time.Millisecond)
+	if n := b.m.Stats().Children; n != 2 {
+		t.Fatalf("%d children", n)
+	}
+	b.take()
+	b.do(Capacity{Uplink: 100_000})
+	for range 5 {
+		b.do(Received{Peer: peerB, Msg: &wire.Heartbeat{Epoch: testEpoch}})
+		b.do(Received{Peer: peerC, Msg: &wire.Heartbeat{Epoch: testEpoch}})
+		b.pass(shedEvery / 2)
+	}
+	if n, told := b.m.Stats().Children, len(sent[*wire.Refuse](b.take())); n != 0 || told != 2 {
+		t.Errorf("%d children are left, %d were told", n, told)
+	}
+}
+
 // On a full line what is missing is late, and asking more often makes it later.
 func TestAsksAreBoundedByTheUplink(t *testing.T) {
 	asked := func(uplink int64) (n int) {

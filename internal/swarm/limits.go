@@ -77,10 +77,15 @@ const (
 	// temporaryRetry is how often a child in a temporary place looks around.
 	temporaryRetry = 200 * time.Millisecond
 	// patientRetry is how often it does once it has been fed by an edge for
-	// patientAfter: where uplinks are short, there will be nothing better, and
-	// each move costs those that are moved aside for it.
-	patientRetry = time.Second
-	patientAfter = 2 * time.Second
+	// patientAfter: where uplinks are short, there will be nothing better. With
+	// each refusal that doubles, up to maxSearchRetry: places become free when
+	// somebody comes or finds more uplink, which is some times a minute.
+	patientRetry   = time.Second
+	patientAfter   = 2 * time.Second
+	maxSearchRetry = 16 * time.Second
+	// searchTime is how long a child that a viewer gives up looks for another
+	// viewer before it burdens an edge: well before evictAfter.
+	searchTime = time.Second
 	// orphanRetry is how often a peer without a parent does.
 	orphanRetry = 100 * time.Millisecond
 	// improveEvery is how often a peer may move to a better place. Each move
@@ -96,6 +101,9 @@ const (
 	settleTime = 3 * time.Second
 	// evictAfter ends a temporary place at a viewer.
 	evictAfter = 3 * time.Second
+	// shedEvery is how often a viewer sends a child away while it has more than
+	// its uplink carries: as often as that is measured.
+	shedEvery = 200 * time.Millisecond
 	// lostPathGrace is how long a child stays with a parent that has lost its
 	// own: the parent finds another one faster than all of its children do.
 	lostPathGrace = 800 * time.Millisecond
@@ -155,6 +163,9 @@ const (
 const (
 	// haveEvery: ten neighbours cost 1% of a stream of 400 kbit/s.
 	haveEvery = 250 * time.Millisecond
+	// leafHaveEvery: to acknowledge a have-map takes 1 kbit, and a line that
+	// carries nobody may have but 128 kbit/s.
+	leafHaveEvery = 500 * time.Millisecond
 	// edgeHaveEvery: an edge has everything, so its have-map says little.
 	edgeHaveEvery = time.Second
 	// serverHaveEvery is for sources and edges among each other. They are few,
@@ -193,6 +204,10 @@ const (
 	// rescueMargin is what is left of the play delay at the latest rescue,
 	// beside the edge's round trip.
 	rescueMargin = 250 * time.Millisecond
+	// lastCallTime before a piece is given up an edge is asked for it, although
+	// neighbours have it: twice an edge's round trip, and what a line takes for
+	// the pieces before it.
+	lastCallTime = 400 * time.Millisecond
 	// askTimeout is added to two round trips.
 	askTimeout = 50 * time.Millisecond
 	// maxAskTimeout keeps one slow neighbour from holding a piece.
@@ -244,6 +259,9 @@ const (
 	// targetViewers is how many viewers a viewer dials: four parents, and a
 	// spare for each.
 	targetViewers = 8
+	// targetLeafViewers is how many a viewer dials whose uplink carries nobody: an
+	// edge names it a place when there is one, and a handshake takes 10 kbit.
+	targetLeafViewers = 4
 	// targetEdges is one in use and one in reserve.
 	targetEdges = 2
 	// targetServers is how many sources and edges an edge keeps.

@@ -54,9 +54,11 @@ type remoteTree struct {
 	path         []wire.PathID
 	badUntil     time.Duration // not to be chosen as a parent before
 	free, weight uint8
+	aside        bool // somebody would be moved aside for its free place
 
 	told       bool
 	toldFree   uint8
+	toldAside  bool
 	toldWeight uint8
 	toldPath   []wire.PathID
 }
@@ -75,7 +77,7 @@ func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots 
 // leaves have little to say, but an edge that is a parent pushes all the time.
 func (m *Machine) suspect(n *neighbour) bool {
 	quiet := m.now - n.heard
-	if quiet <= suspectAfter {
+	if quiet <= suspectAfter || quiet <= suspectAfter+leafHaveEvery-haveEvery && m.leaf() {
 		return false
 	}
 	if m.serving() || n.leaf() || n.serves() && !m.feeds(n) {

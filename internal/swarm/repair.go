@@ -102,6 +102,9 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batc
 	}
 	a.peer, a.at = n, m.now
 	a.until = m.now + m.answerTime(n)
+	if last := m.lastCall(tr, f); !n.serves() && m.now+askTimeout < last {
+		a.until = min(a.until, last)
+	}
 	m.asks--
 	n.asked++
 	if f.backlog {
@@ -188,6 +191,9 @@ func (m *Machine) silent(n *neighbour) bool {
 	case n.serves() && m.feeds(n):
 		after = silentEdgeAfter + n.rtt/2
 	}
+	if m.leaf() {
+		after += leafHaveEvery - haveEvery
+	}
 	return m.now-n.heard > after
 }
 
@@ -211,6 +217,7 @@ func (m *Machine) blame(tr *tree, f *fragment, i uint16, a *ask) {
 func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 	t := tr.track
 	servers := m.serversMay(tr, f, a)
+	urgent := !f.backlog && f.open.isProof && m.now+askTimeout >= m.lastCall(tr, f)
 	var best *neighbour
 	var bestCost time.Duration
 	for _, n := range m.neighbours {
@@ -224,11 +231,13 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 			if !servers || !n.tracks[t.index].any || m.now < n.spared {
 				continue
 			}
-			if m.cfg.Role == wire.RoleViewer {
+			if m.cfg.Role == wire.RoleViewer && !urgent {
 				cost += time.Second // what a viewer has, no edge is asked for
 			}
 		case m.serving() || !n.has(t, f.seq, i):
 			continue
+		case urgent:
+			cost += time.Second // there is time for one answer only
 		}
 		if n == tr.parent {
 			cost += askTimeout // it is just sending it, or in trouble
@@ -256,6 +265,14 @@ func (m *Machine) serversMay(tr *tree, f *fragment, a *ask) bool {
 	}
 	after := rescueAfter + depthPatience*time.Duration(len(tr.path))
 	return m.now >= f.seen+min(after, m.cfg.PlayDelay-rescueMargin)
+}
+
+// lastCall returns when a missing piece is asked of an edge, whoever else has it:
+// what has been asked of others has not come, and then it is too late. Those
+// further down give what their parent gets so the time to come down.
+func (m *Machine) lastCall(tr *tree, f *fragment) time.Duration {
+	wait := max(m.cfg.PlayDelay-lastCallTime, m.cfg.PlayDelay/2)
+	return f.open.proved + wait + depthPatience*time.Duration(len(tr.path))
 }
 
 // anybody chooses a neighbour that may have what no have-map shows.

@@ -64,7 +64,7 @@ func TestHeldUp(t *testing.T) {
 // moves returns how often a viewer has changed a parent.
 func (w *world) moves() (n uint64) {
 	for _, p := range w.viewers() {
-		n += p.m.Stats().Moves
+		n += p.m.Stats().Moves.Total()
 	}
 	return n
 }

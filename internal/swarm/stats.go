@@ -27,7 +27,8 @@ type Stats struct {
 	Requests                  uint64 // pieces asked for
 	Timeouts                  uint64 // requests without an answer in time
 	Lacks                     uint64 // pieces that were asked of the peer in vain
-	Moves                     uint64 // changes of a parent
+	Moves                     Moves
+	Orphaned                  uint64 // parents lost before there was another: sent away, gone, or a loop
 	Loops                     uint64 // parents left because the path led back
 	Nonsense                  uint64 // messages or parts of them that were ignored
 
@@ -35,6 +36,44 @@ type Stats struct {
 	// quickest one: the swarm's share of the latency.
 	Lag time.Duration
 }
+
+// MoveReason is why a peer has asked another one to become its parent.
+type MoveReason uint8
+
+const (
+	MoveFirst     MoveReason = iota // it had none
+	MoveSilent                      // the parent has fallen silent
+	MoveLate                        // the parent has fallen behind
+	MoveLost                        // the parent has no path to the source
+	MoveTemporary                   // the place was a temporary one
+	MoveOffered                     // an edge or source has offered a place
+	MoveNear                        // the new parent is in the same LAN
+	MoveCloser                      // the new place is closer to the source
+	moveReasons
+)
+
+var moveNames = [moveReasons]string{"first", "silent", "late", "lost", "temporary", "offered", "near", "closer"}
+
+// Moves counts parents taken, by reason.
+type Moves [moveReasons]uint64
+
+// Total is the number of changes of a parent: the first one is none.
+func (m Moves) Total() uint64 {
+	var n uint64
+	for _, c := range m[MoveFirst+1:] {
+		n += c
+	}
+	return n
+}
+
+// Add adds another one's counts.
+func (m *Moves) Add(o Moves) {
+	for i, n := range o {
+		m[i] += n
+	}
+}
+
+func (r MoveReason) String() string { return moveNames[r] }
 
 // Stats returns the machine's counters and its place in the trees.
 func (m *Machine) Stats() Stats {

@@ -21,12 +21,15 @@ type tree struct {
 	temporary bool
 	path      []wire.PathID // from the source down to the parent; empty if not rooted
 	since     time.Duration // when the parent was taken
+	demoted   time.Duration // when its place became a temporary one
+	refused   uint8         // how often another place was refused since
 	from      wire.Seq      // from which on the parent pushes
 	lostPath  time.Duration // when the parent lost its path, if it has
 
 	pending      *neighbour // asked to become the parent
 	pendingFrom  wire.Seq
 	pendingUntil time.Duration
+	reason       MoveReason // why it was asked
 
 	nextTry     time.Duration
 	nextImprove time.Duration
@@ -92,8 +95,12 @@ func (m *Machine) judgeParent(tr *tree) {
 	}
 	bad := tr.parent
 	bad.trees[tr.index].badUntil = m.now + badParentTime
-	if n := m.chooseParent(tr, true); n != nil {
-		m.subscribe(tr, n)
+	if n := m.chooseParent(tr, true, false); n != nil {
+		reason := MoveLate
+		if gone {
+			reason = MoveSilent
+		}
+		m.subscribe(tr, n, reason)
 		return
 	}
 	// Nobody better is known: give it another chance.
@@ -122,22 +129,39 @@ func (m *Machine) seekParent(tr *tree) {
 	lost := tr.parent != nil && len(tr.path) == 0 && m.now-tr.lostPath > lostPathGrace
 	switch {
 	case tr.parent == nil || lost:
-		if n := m.chooseParent(tr, true); n != nil {
+		if n := m.chooseParent(tr, true, false); n != nil {
 			tr.nextTry = m.now + orphanRetry
-			m.subscribe(tr, n)
+			reason := MoveFirst
+			if lost {
+				reason = MoveLost
+			}
+			m.subscribe(tr, n, reason)
 		}
 	case tr.temporary:
-		tr.nextTry = m.now + temporaryRetry
-		if tr.parent.serves() && m.now-tr.since > patientAfter {
-			tr.nextTry = m.now + patientRetry + time.Duration(m.rng.Int64N(int64(patientRetry)))
-		}
-		if n := m.chooseParent(tr, false); n != nil && !m.tooDeep(tr, n, len(tr.path)-1) {
-			m.subscribe(tr, n)
+		tr.nextTry = m.now + m.searchEvery(tr)
+		// A viewer's temporary place ends, whatever else there is.
+		leaving := !tr.parent.serves() && m.now-tr.demoted > searchTime
+		if n := m.chooseParent(tr, leaving, false); n != nil && (leaving || !m.tooDeep(tr, n, len(tr.path)-1)) {
+			m.subscribe(tr, n, MoveTemporary)
 		}
 	default:
 		tr.nextTry = m.now + temporaryRetry
 		m.improve(tr)
 	}
+}
+
+// searchEvery returns how often a child in a temporary place looks for another.
+// An edge's place works as well as any: where uplinks are short there is nothing
+// better, and every refusal doubles the time until it is tried again.
+func (m *Machine) searchEvery(tr *tree) time.Duration {
+	every := temporaryRetry
+	if tr.parent.serves() && m.now-tr.since > patientAfter {
+		every = patientRetry
+	}
+	if tr.parent.serves() {
+		every = min(every<<tr.refused, maxSearchRetry)
+	}
+	return every + time.Duration(m.rng.Int64N(int64(every)))
 }
 
 // improve moves to a place that is offered, or that is much closer to the source.
@@ -159,9 +183,9 @@ func (m *Machine) improve(tr *tree) {
 		every /= 3 // others hang below, or will
 	}
 	tr.nextImprove = m.now + every + time.Duration(m.rng.Int64N(int64(every)))
-	n := m.chooseParent(tr, false)
+	n := m.chooseParent(tr, false, true)
 	if n != nil && m.near(n) && !m.near(tr.parent) {
-		m.subscribe(tr, n)
+		m.subscribe(tr, n, MoveNear)
 		return
 	}
 	if m.near(tr.parent) {
@@ -172,7 +196,7 @@ func (m *Machine) improve(tr *tree) {
 		better = 1
 	}
 	if n != nil && len(n.trees[tr.index].path)+1+better <= len(tr.path) {
-		m.subscribe(tr, n)
+		m.subscribe(tr, n, MoveCloser)
 	}
 }
 
@@ -181,7 +205,7 @@ func (m *Machine) improve(tr *tree) {
 func (m *Machine) takeOffer(tr *tree) bool {
 	for _, n := range m.neighbours {
 		if n.serves() && (n.role() == wire.RoleSource || !m.serving()) && n.trees[tr.index].free > 0 && m.eligible(tr, n) {
-			m.subscribe(tr, n)
+			m.subscribe(tr, n, MoveOffered)
 			return true
 		}
 	}
@@ -209,29 +233,48 @@ func (m *Machine) fresh(t *track, n *neighbour) bool {
 	return behind < 3*haveEvery
 }
 
-// chooseParent returns the best neighbour that has a free slot. If there is
-// none and lastResort is set, it returns an edge: it gives temporary places
-// even when it has no slot.
-func (m *Machine) chooseParent(tr *tree, lastResort bool) *neighbour {
-	var best, last *neighbour
-	var bestCost, lastCost int
+// chooseParent returns the best neighbour that has a free place; with aside,
+// also one that would move somebody aside. If there is none and lastResort is
+// set, it returns an edge, which gives temporary places even when it has none,
+// and only then one that would move somebody: that one needs a place as well.
+func (m *Machine) chooseParent(tr *tree, lastResort, aside bool) *neighbour {
+	var best, last, moving candidate
 	for _, n := range m.neighbours {
-		if !m.eligible(tr, n) {
+		rt := &n.trees[tr.index]
+		if rt.free == 0 && !n.serves() || !m.eligible(tr, n) {
 			continue
 		}
-		cost := m.cost(tr, n)
-		if n.trees[tr.index].free > 0 {
-			if best == nil || cost < bestCost {
-				best, bestCost = n, cost
-			}
-		} else if n.serves() && m.now >= m.edgesFrom && (last == nil || cost < lastCost) {
-			last, lastCost = n, cost
+		switch cost := m.cost(tr, n); {
+		case rt.free > 0 && (!rt.aside || aside || m.near(n)):
+			best.take(n, cost)
+		case rt.free > 0:
+			moving.take(n, cost)
+		case m.now >= m.edgesFrom:
+			last.take(n, cost)
 		}
 	}
-	if last != nil && lastResort && (best == nil || m.tooDeep(tr, best, len(last.trees[tr.index].path))) {
-		return last
+	if !lastResort {
+		return best.n
 	}
-	return best
+	if last.n != nil && (best.n == nil || m.tooDeep(tr, best.n, len(last.n.trees[tr.index].path))) {
+		return last.n
+	}
+	if best.n == nil {
+		return moving.n
+	}
+	return best.n
+}
+
+// candidate is the cheapest neighbour so far.
+type candidate struct {
+	n    *neighbour
+	cost int
+}
+
+func (c *candidate) take(n *neighbour, cost int) {
+	if c.n == nil || cost < c.cost {
+		c.n, c.cost = n, cost
+	}
 }
 
 // tooDeep reports whether a parent is so much further down than a place at
@@ -262,7 +305,7 @@ func (m *Machine) cost(tr *tree, n *neighbour) int {
 
 // subscribe asks a neighbour to become the parent. While another one still
 // pushes, the change is set to a fragment that will be cut a little later.
-func (m *Machine) subscribe(tr *tree, n *neighbour) {
+func (m *Machine) subscribe(tr *tree, n *neighbour, why MoveReason) {
 	t := tr.track
 	from := wire.Seq(0)
 	if t.begun && !t.empty() {
@@ -277,7 +320,7 @@ func (m *Machine) subscribe(tr *tree, n *neighbour) {
 			from += wire.Seq(min(lead/t.interval()+1, catchUp))
 		}
 	}
-	tr.pending, tr.pendingFrom = n, from
+	tr.pending, tr.pendingFrom, tr.reason = n, from, why
 	if tr.former == n {
 		tr.former = nil
 	}
@@ -318,6 +361,9 @@ func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
 	if tr.temporary && !msg.Temporary {
 		tr.nextImprove = m.now + improveEvery
 	}
+	if msg.Temporary && !tr.temporary {
+		tr.demoted, tr.nextTry = m.now, m.now
+	}
 	tr.temporary = msg.Temporary
 	m.setPath(tr, path)
 }
@@ -326,13 +372,14 @@ func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
 func (m *Machine) adopt(tr *tree, n *neighbour) {
 	if old := tr.parent; old != nil && old != n {
 		m.send(old, &wire.Unsubscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: tr.pendingFrom})
-		m.stats.Moves++
 		tr.former = old
 	}
+	m.stats.Moves[tr.reason]++
 	tr.parent, tr.pending = n, nil
 	tr.since, tr.from = m.now, tr.pendingFrom
 	tr.overdue, tr.withheld = 0, false
 	tr.pushed = 0
+	tr.refused, tr.temporary = 0, false // it says so with the same message
 	tr.nextImprove = m.now + improveEvery
 	if tr.isHome(m.short) {
 		tr.nextImprove = m.now + improveEvery/3
@@ -357,6 +404,7 @@ func (m *Machine) leave(tr *tree, n *neighbour, penalty time.Duration) {
 
 // detach leaves the tree without a parent.
 func (m *Machine) detach(tr *tree) {
+	m.stats.Orphaned++
 	tr.parent, tr.temporary = nil, false
 	tr.overdue, tr.withheld = 0, false
 	tr.nextTry = m.now
@@ -370,13 +418,18 @@ func (m *Machine) onRefuse(n *neighbour, msg *wire.Refuse) {
 		m.stats.Nonsense++
 		return
 	}
-	m.introduced(msg.Others, true)
+	patient := tr.pending == n && tr.temporary && tr.parent != nil && tr.parent.serves()
+	m.introduced(msg.Others, !patient)
 	rt := &n.trees[tr.index]
 	rt.free = 0
 	rt.badUntil = m.now + refusalPenalty(msg.Reason) + time.Duration(m.rng.Int64N(int64(orphanRetry)))
 	if tr.pending == n {
 		tr.pending = nil
 		tr.nextTry = m.now
+		if patient {
+			tr.refused = min(tr.refused+1, 16)
+			tr.nextTry += m.searchEvery(tr)
+		}
 		m.hurry()
 	}
 	if tr.parent == n {

@@ -609,7 +609,7 @@ func (w *world) report() {
 		s := p.m.Stats()
 		temporary += s.Temporary
 		depth = max(depth, s.Depth)
-		moves += s.Moves
+		moves += s.Moves.Total()
 		loops += s.Loops
 		rescued += s.Rescued
 		repaired += s.Repaired

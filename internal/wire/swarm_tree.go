@@ -136,10 +136,17 @@ func parseUnsubscribe(r *reader) (Message, error) {
 // TreeState is a peer's place in one tree.
 type TreeState struct {
 	Tree   Tree
-	Free   uint8    // children that the receiver may still bring
+	Free   uint8    // places for the receiver; at most MaxFree
+	Aside  bool     // for a place, somebody is moved aside who carries less
 	Weight uint8    // base-2 logarithm of the peers below the sender, itself included
 	Path   []PathID // from the source down to the sender's parent; empty if it has none
 }
+
+// MaxFree is the most places that are told of: the highest bit is Aside.
+const (
+	MaxFree   = 1<<7 - 1
+	flagAside = 1 << 7
+)
 
 // Heartbeat tells a neighbour what has changed in the sender's trees. After a
 // session's start, or a new epoch, it tells of all of them.
@@ -158,7 +165,11 @@ func (m *Heartbeat) append(b []byte) []byte {
 	b = binary.BigEndian.AppendUint16(b, uint16(len(trees)))
 	for i := range trees {
 		t := &trees[i]
-		b = appendPath(append(appendTree(b, t.Tree), t.Free, t.Weight), t.Path)
+		free := min(t.Free, MaxFree)
+		if t.Aside {
+			free |= flagAside
+		}
+		b = appendPath(append(appendTree(b, t.Tree), free, t.Weight), t.Path)
 	}
 	return b
 }
@@ -170,7 +181,9 @@ func parseHeartbeat(r *reader) (Message, error) {
 		return nil, ErrMalformed
 	}
 	for range n {
-		m.Trees = append(m.Trees, TreeState{Tree: r.tree(), Free: r.u8(), Weight: r.u8(), Path: r.path()})
+		t := TreeState{Tree: r.tree(), Free: r.u8(), Weight: r.u8(), Path: r.path()}
+		t.Free, t.Aside = t.Free&MaxFree, t.Free&flagAside != 0
+		m.Trees = append(m.Trees, t)
 		if r.bad {
 			return nil, ErrMalformed
 		}

@@ -14,8 +14,40 @@ import (
 // 60 kbit/s with IP and UDP headers, and is not a moment later for it.
 func TestAcknowledgementsAreFew(t *testing.T) {
 	link := simnet.Link{Delay: 10 * time.Millisecond, Rate: 20_000_000, Overhead: 28}
+	stats, bits := streamTo(t, link, func(*Endpoint) {}, 60*time.Millisecond)
+	if bits > 60_000 {
+		t.Errorf("%.0f bit/s of acknowledgements", bits)
+	}
+	if n := stats.Retransmits; n > 3 {
+		t.Errorf("%d segments were sent again on a path that loses nothing", n)
+	}
+}
+
+// A thrifty endpoint has few also where they are many otherwise: with losses, which bring parity segments, and from a
+// sender whose datagrams come one by one.
+func TestThriftyAcknowledgements(t *testing.T) {
+	lossy := simnet.Link{Delay: 10 * time.Millisecond, Loss: 0.01, Overhead: 28}
+	slow := simnet.Link{Delay: 10 * time.Millisecond, Rate: 4_000_000, Overhead: 28}
+	for name, link := range map[string]simnet.Link{"loss": lossy, "slow": slow} {
+		t.Run(name, func(t *testing.T) {
+			_, usual := streamTo(t, link, func(*Endpoint) {}, time.Second)
+			stats, thrifty := streamTo(t, link, func(e *Endpoint) { e.SetThrifty(true) }, time.Second)
+			if thrifty > 60_000 || thrifty > 0.6*usual {
+				t.Errorf("%.0f bit/s of acknowledgements instead of %.0f", thrifty, usual)
+			}
+			if n, lost := float64(stats.Retransmits), 0.02*float64(stats.SegmentsOut); n > 1.5*lost+3 {
+				t.Errorf("%.0f segments were sent again, some %.0f were lost", n, lost)
+			}
+		})
+	}
+}
+
+// streamTo sends ten seconds of a live stream to an endpoint that set has changed. It gives what the sender's session did,
+// and the bits a second that the receiver sent. No piece may take longer than most.
+func streamTo(t *testing.T, link simnet.Link, set func(*Endpoint), most time.Duration) (stats ConnStats, bits float64) {
 	pair(t, link, nil, func(t *testing.T, ca, cb *Conn) {
 		const pieces, size, every = 300, 12_500, 33 * time.Millisecond
+		set(cb.ep)
 		ctx := ctxFor(t, time.Minute)
 		went := make(chan time.Time, pieces)
 		done := make(chan error, 1)
@@ -35,7 +67,7 @@ func TestAcknowledgementsAreFew(t *testing.T) {
 			if _, err := cb.Recv(ctx); err != nil {
 				t.Fatal(err)
 			}
-			if late := time.Since(<-went); late > 60*time.Millisecond {
+			if late := time.Since(<-went); late > most {
 				t.Errorf("a piece took %v", late)
 			}
 		}
@@ -45,13 +77,9 @@ func TestAcknowledgementsAreFew(t *testing.T) {
 		after := cb.Stats()
 		sent := int(after.DatagramsOut - before.DatagramsOut)
 		bytes := int(after.WireOut-before.WireOut) + 28*sent
-		rate := float64(bytes) * 8 / (pieces * every.Seconds())
-		t.Logf("%d datagrams for %d pieces of 11 datagrams each, %.0f bit/s", sent, pieces, rate)
-		if rate > 60_000 {
-			t.Errorf("%.0f bit/s of acknowledgements", rate)
-		}
-		if n := ca.Stats().Retransmits; n > 3 {
-			t.Errorf("%d segments were sent again on a path that loses nothing", n)
-		}
+		bits = float64(bytes) * 8 / (pieces * every.Seconds())
+		stats = ca.Stats()
+		t.Logf("%d datagrams for %d pieces of 11 datagrams each, %.0f bit/s; %d sent again", sent, pieces, bits, stats.Retransmits)
 	})
+	return stats, bits
 }

@@ -108,6 +108,7 @@ func (c *Conn) channel(id ChannelID) *Channel {
 			PeerWindow: minQueue / segmentPayload,
 			Extended:   true,
 			RTT:        &c.rtt,
+			Thrifty:    &c.ep.thrifty,
 		}),
 	}
 	c.channels[id] = ch

@@ -15,6 +15,7 @@ import (
 	"net/netip"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type Endpoint struct {
 	pacing   *pacing
 	gate     gate
 	keep     keepalive
+	thrifty  atomic.Bool // see SetThrifty
 	accept   chan *Conn
 	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}

@@ -81,6 +81,11 @@ func (e *Endpoint) SetUploadBudget(bytes int64) {
 	signal(e.pacing.wake)
 }
 
+// SetThrifty has the endpoint acknowledge as seldom as its peers bear, or no longer. It is for lines whose uplink is
+// narrow beside what comes down: acknowledgements are 8% of what comes with losses, and 1% so. The peers' congestion
+// control has fewer samples for it, and what two losses at a time take away comes a repetition later.
+func (e *Endpoint) SetThrifty(on bool) { e.thrifty.Store(on) }
+
 // Uplink estimates what the line carries, in bytes per second: the most that was delivered in 10 s. It is too low
 // as long as there has never been more to send; zero before there is an estimate.
 func (e *Endpoint) Uplink() float64 {

@@ -67,10 +67,14 @@ func (c *Conn) acknowledges(now time.Time) bool {
 	if !telling {
 		return false
 	}
-	if c.ackAt.IsZero() {
-		c.ackAt, c.ackFrom = now.Add(min(duration(c.rtt.Smoothed())/ackShare, maxAckDelay)), c.stats.DatagramsIn
+	share, most := time.Duration(ackShare), uint64(maxUnacked)
+	if c.ep.thrifty.Load() {
+		share, most = thriftyShare, thriftyUnacked
 	}
-	if now.Before(c.ackAt) && c.stats.DatagramsIn-c.ackFrom < maxUnacked-1 {
+	if c.ackAt.IsZero() {
+		c.ackAt, c.ackFrom = now.Add(min(duration(c.rtt.Smoothed())/share, maxAckDelay)), c.stats.DatagramsIn
+	}
+	if now.Before(c.ackAt) && c.stats.DatagramsIn-c.ackFrom < most-1 {
 		c.wake(c.ackAt)
 		return false
 	}

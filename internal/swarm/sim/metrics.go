@@ -147,7 +147,7 @@ func (sum *machines) add(s swarm.Stats) {
 	sum.Requests += s.Requests
 	sum.Timeouts += s.Timeouts
 	sum.Lacks += s.Lacks
-	sum.Moves += s.Moves
+	sum.Moves += s.Moves.Total()
 	sum.Loops += s.Loops
 	sum.Nonsense += s.Nonsense
 	sum.Trees += s.Trees

@@ -2,6 +2,8 @@
 
 package arq
 
+import "sync/atomic"
+
 // Time is microseconds since an epoch of the caller's choosing, above zero; zero means never or none.
 type Time int64
 
@@ -36,6 +38,8 @@ type Config struct {
 	// Extended uses what other implementations of KCP do not know: acknowledgements with bitmaps and
 	// markers of skipped messages. The peer must be a Core with it, too.
 	Extended bool
+	// Thrifty has acknowledgements wait for one another also while the peer sends parity segments; nil: they do not.
+	Thrifty *atomic.Bool
 	// RTT is shared with the other conversations of the path; nil: the Core has its own.
 	RTT *Estimator
 }
@@ -127,6 +131,8 @@ func New(cfg Config) *Core {
 	c.in.announced = cfg.RecvWindow
 	return c
 }
+
+func (c *Core) thrifty() bool { return c.cfg.Thrifty != nil && c.cfg.Thrifty.Load() }
 
 // SetLevel changes how eagerly this side repeats. The default is Normal.
 func (c *Core) SetLevel(l Level) { c.level = l }

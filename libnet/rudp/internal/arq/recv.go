@@ -106,11 +106,12 @@ func (c *Core) noteAck(now Time, h Header) {
 
 // hurries tells whether a segment must be acknowledged at once: it shows or fills a gap, came twice, or ends a message,
 // after which the peer may have nothing more to send. While the peer makes losses good by parity segments, all are: from
-// what is not acknowledged it takes what the next one covers, and how much of it the path loses.
+// what is not acknowledged it takes what the next one covers, and how much of it the path loses. A thrifty receiver would
+// rather have a few repetitions more.
 func (c *Core) hurries(h Header) bool {
 	r := &c.in
 	switch {
-	case h.Frg == 0, before(h.Sn, r.next), r.recovery != nil:
+	case h.Frg == 0, before(h.Sn, r.next), r.recovery != nil && !c.thrifty():
 		return true
 	case h.Sn == r.next:
 		return r.early > 0
