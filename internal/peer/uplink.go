@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"p2plive/internal/swarm"
-	"p2plive/libnet/rudp"
 )
 
 // uplink estimates what a viewer's line carries to its children. A line shows
@@ -111,7 +110,7 @@ func (s *Swarm) measureUplink() {
 		st := ss.conn.Stats()
 		wire, media := int(st.WireOut-ss.wireSeen), int(ss.mediaOut-ss.mediaSeen)
 		ss.wireSeen, ss.mediaSeen = st.WireOut, ss.mediaOut
-		waiting := max(st.SendQueue-st.InFlight, 0) * rudp.MaxDatagram
+		waiting := max(st.SendQueue-st.InFlight, 0) * st.MTU
 		l.wire, l.media, l.waiting = l.wire+wire, l.media+media, l.waiting+waiting
 		if waiting > 0 {
 			l.held += wire

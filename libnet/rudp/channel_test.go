@@ -64,7 +64,7 @@ func TestBackpressure(t *testing.T) {
 	pair(t, near, small, func(t *testing.T, ca, cb *Conn) {
 		ctx := ctxFor(t, 10*time.Minute)
 		blocked, other := ca.Channel(1), ca.Channel(2)
-		const size = 4 * segmentPayload
+		const size = 4 * basePayload
 		count := 0
 		for ; ; count++ {
 			short, cancel := context.WithTimeout(ctx, 3*time.Second)

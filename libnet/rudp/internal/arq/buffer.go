@@ -13,7 +13,7 @@ type message struct {
 }
 
 // classes are the sizes of pooled buffers: steps of at most a half, and one for a full segment.
-var classes = [...]int{1280, 2 << 10, 3 << 10, 4 << 10, 6 << 10, 8 << 10, 12 << 10, 16 << 10, 20 << 10, 24 << 10, 32 << 10, 48 << 10, 64 << 10}
+var classes = [...]int{1408, 2 << 10, 3 << 10, 4 << 10, 6 << 10, 8 << 10, 12 << 10, 16 << 10, 20 << 10, 24 << 10, 32 << 10, 48 << 10, 64 << 10}
 
 var pools [len(classes)]sync.Pool
 
