@@ -15,8 +15,12 @@ import (
 
 // pair runs f with a session over the link, in virtual time.
 func pair(t *testing.T, link simnet.Link, change func(*Config), f func(t *testing.T, ca, cb *Conn)) {
+	pairOf(t, 1, link, change, f)
+}
+
+func pairOf(t *testing.T, seed uint64, link simnet.Link, change func(*Config), f func(t *testing.T, ca, cb *Conn)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1)
+		w := newWorld(t, seed)
 		defer w.close()
 		a, _ := w.endpoint(link, change)
 		b, _ := w.endpoint(link, change)
