@@ -6,7 +6,6 @@ import (
 	"time"
 
 	"p2plive/internal/swarm"
-	"p2plive/libnet/rudp"
 )
 
 // uplink estimates what a viewer's line carries to its children. A line shows
@@ -126,10 +125,10 @@ func (s *Swarm) measureUplink() {
 	for _, ss := range s.sessions {
 		st := ss.conn.Stats()
 		wire, media := int(st.WireOut-ss.wireSeen), int(ss.mediaOut-ss.mediaSeen)
-		l.parity += int(st.Parities-ss.paritySeen) * rudp.MaxDatagram
+		l.parity += int(st.Parities-ss.paritySeen) * st.MTU
 		ss.wireSeen, ss.mediaSeen, ss.paritySeen = st.WireOut, ss.mediaOut, st.Parities
 		l.wire, l.media = l.wire+wire, l.media+media
-		waiting := max(st.SendQueue-st.InFlight, 0) * rudp.MaxDatagram
+		waiting := max(st.SendQueue-st.InFlight, 0) * st.MTU
 		l.waiting += waiting
 		if waiting > 0 {
 			l.held += wire

@@ -101,16 +101,18 @@ func (c *Conn) channel(id ChannelID) *Channel {
 		writable: make(chan struct{}, 1),
 		readable: make(chan struct{}, 1),
 		core: arq.New(arq.Config{
-			Conv:       uint32(id),
-			MaxPayload: segmentPayload,
-			RecvWindow: c.ep.cfg.RecvQueue / segmentPayload,
-			MaxMessage: MaxMessage,
-			PeerWindow: minQueue / segmentPayload,
-			Extended:   true,
-			RTT:        &c.rtt,
-			Thrifty:    &c.ep.thrifty,
+			Conv:         uint32(id),
+			MaxPayload:   basePayload,
+			ShortPayload: basePayload,
+			RecvWindow:   c.ep.cfg.RecvQueue / basePayload,
+			MaxMessage:   MaxMessage,
+			PeerWindow:   minQueue / basePayload,
+			Extended:     true,
+			RTT:          &c.rtt,
+			Thrifty:      &c.ep.thrifty,
 		}),
 	}
+	ch.core.SetMaxPayload(payloadOf(c.size))
 	c.channels[id] = ch
 	ch.protect()
 	return ch
@@ -230,16 +232,20 @@ func (ch *Channel) usable() error {
 	return nil
 }
 
-// room tells whether the send queue takes n more bytes.
+// room tells whether the send queue takes a message of n more bytes. Short segments count as some of BaseDatagram.
 func (ch *Channel) room(n int) bool {
-	segments := (n + segmentPayload - 1) / segmentPayload
-	return ch.core != nil && ch.core.Queued()+segments <= ch.conn.ep.cfg.SendQueue/segmentPayload
+	if ch.core == nil {
+		return false
+	}
+	payload := ch.core.MaxPayload()
+	queue := ch.conn.ep.cfg.SendQueue
+	return ch.core.Unsent()+n <= queue && ch.core.Queued()+(n+payload-1)/payload <= queue/basePayload
 }
 
 // markWritable tells who waits for room, or for everything to be acknowledged. A queue that is nearly full is not
 // worth a wake-up while acknowledgements come. The caller holds Conn.mu.
 func (ch *Channel) markWritable() {
-	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Queued() <= ch.conn.ep.cfg.SendQueue/segmentPayload*3/4) {
+	if ch.core != nil && (ch.core.InFlight() == 0 || ch.core.Queued() <= ch.conn.ep.cfg.SendQueue/basePayload*3/4) {
 		signal(ch.writable)
 	}
 }

@@ -15,8 +15,12 @@ import (
 
 // pair runs f with a session over the link, in virtual time.
 func pair(t *testing.T, link simnet.Link, change func(*Config), f func(t *testing.T, ca, cb *Conn)) {
+	pairOf(t, 1, link, change, f)
+}
+
+func pairOf(t *testing.T, seed uint64, link simnet.Link, change func(*Config), f func(t *testing.T, ca, cb *Conn)) {
 	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t, 1)
+		w := newWorld(t, seed)
 		defer w.close()
 		a, _ := w.endpoint(link, change)
 		b, _ := w.endpoint(link, change)
@@ -64,7 +68,7 @@ func TestBackpressure(t *testing.T) {
 	pair(t, near, small, func(t *testing.T, ca, cb *Conn) {
 		ctx := ctxFor(t, 10*time.Minute)
 		blocked, other := ca.Channel(1), ca.Channel(2)
-		const size = 4 * segmentPayload
+		const size = 4 * basePayload
 		count := 0
 		for ; ; count++ {
 			short, cancel := context.WithTimeout(ctx, 3*time.Second)

@@ -47,8 +47,14 @@ type Config struct {
 	// bounded by the session's window and the peer's RecvQueue. Default 512 KiB.
 	SendQueue int
 	// RecvQueue bounds what a channel holds that the application has not read, or that waits for what was lost before
-	// it, in bytes; the peer stops sending when it is full. Default 1 MiB.
+	// it, in bytes (in segments of BaseDatagram: up to a fifth more where they are longer); the peer stops sending when
+	// it is full. Default 1 MiB.
 	RecvQueue int
+
+	// MaxDatagramSize bounds the datagrams of a session, in bytes of UDP payload. Sessions begin with BaseDatagram, and find
+	// out whether their path carries more; BaseDatagram leaves it at that. Where a system cannot keep single datagrams
+	// from being fragmented it is always left at that. Default MaxDatagram.
+	MaxDatagramSize int
 
 	// Profile is how eagerly sessions use the line. Default Home.
 	Profile Profile
@@ -90,6 +96,7 @@ func (c Config) withDefaults() (Config, error) {
 	setDefault(&c.AcceptBacklog, defaultAcceptBacklog)
 	setDefault(&c.SendQueue, defaultSendQueue)
 	setDefault(&c.RecvQueue, defaultRecvQueue)
+	setDefault(&c.MaxDatagramSize, MaxDatagram)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -102,6 +109,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, errors.New("rudp: a bound in Config is negative")
 	case c.SendQueue < minQueue || c.RecvQueue < minQueue:
 		return c, fmt.Errorf("rudp: SendQueue and RecvQueue must hold at least two messages (%d bytes)", minQueue)
+	case c.MaxDatagramSize < BaseDatagram || c.MaxDatagramSize > MaxDatagram:
+		return c, fmt.Errorf("rudp: MaxDatagramSize must be between %d and %d", BaseDatagram, MaxDatagram)
 	case c.RecvQueue > maxRecvQueue:
 		return c, fmt.Errorf("rudp: RecvQueue is at most %d bytes", maxRecvQueue)
 	}

@@ -204,8 +204,12 @@ func TestLinkFairness(t *testing.T) {
 		}
 		index := sum * sum / 8 / squares
 		t.Logf("Jain's index %.4f, %.2f Mbit/s", index, sum*8/10e6)
-		if index < 0.98 || sum*8/10e6 < 17 {
-			t.Error("want 0.98 and 17 Mbit/s")
+		least := 0.98
+		if underRace {
+			least = 0.85 // the detector shuffles what happens in one instant: one run in five has 0.90 to 0.96
+		}
+		if index < least || sum*8/10e6 < 17 {
+			t.Errorf("want %v and 17 Mbit/s", least)
 		}
 	})
 }

@@ -66,6 +66,10 @@ type Conn struct {
 	retryWait time.Duration
 	farewell  farewell
 	out       packer
+	mtu       pathMTU
+	size      int           // of full datagrams: mtu.size
+	parts     *parts        // of frames that came in parts; nil: none
+	parted    uint32        // frames that were sent so
 	clock     time.Duration // of the last event, since the Unix epoch: it never goes back
 	congest   cc.Controller
 	place     cc.Session    // in the pacer; guarded by pacing.mu
@@ -121,6 +125,7 @@ func newConn(path Path, peer PeerID, now time.Time) *Conn {
 		channels:  make(map[ChannelID]*Channel),
 	}
 	c.place.Owner = c
+	c.mtu, c.size = c.newMTU(), BaseDatagram
 	c.congest = cc.New(e.cfg.congestion(), c.at(now))
 	return c
 }
@@ -162,7 +167,8 @@ func (c *Conn) Stats() ConnStats {
 	if c.asked.After(c.lastRecv) {
 		s.Unanswered = time.Since(c.asked)
 	}
-	s.Window = c.congest.Window() / MaxDatagram
+	s.MTU = c.size
+	s.Window = c.congest.Window() / c.size
 	s.Channels = len(c.channels)
 	s.Loss = c.guard.loss.share
 	for _, ch := range c.channels {

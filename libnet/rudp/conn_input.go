@@ -99,12 +99,20 @@ func (c *Conn) takeFrames(b []byte, from Path, now time.Time) (probe bool) {
 			if c.takeSegments(f.channel, f.body, now); c.state != stateOpen {
 				return false
 			}
+		case frameHead, frameTail:
+			if c.takePart(f, now); c.state != stateOpen {
+				return false
+			}
 		case framePing:
 			if !answered { // one datagram gets one pong: no multiplying
 				answered = true
 				appendPing(c.out.reserve(c, pingLen)[:0], framePong, f.token)
 			}
 		case framePong:
+			if c.mtu.answered(f.token, c.stats.BytesOut, now) {
+				c.resize(now)
+				break
+			}
 			rtt := now.Sub(c.ep.start) - time.Duration(f.token)
 			if rtt > 0 && rtt < c.ep.cfg.IdleTimeout {
 				c.measured(rtt, now)

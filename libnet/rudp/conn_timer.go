@@ -103,6 +103,7 @@ func (c *Conn) trim() {
 	if len(c.active) > 0 {
 		return
 	}
+	c.parts = nil
 	for _, ch := range c.channels {
 		ch.core.Trim()
 	}

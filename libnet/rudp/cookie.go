@@ -44,7 +44,7 @@ func (k *cookies) interval(now time.Time) int64 { return int64(now.Sub(k.start) 
 
 // valid tells whether an initiation has a cookie of this or of the last interval.
 func (k *cookies) valid(datagram []byte, from netip.AddrPort, now time.Time) bool {
-	got := [cookieLen]byte(datagram[MaxDatagram-cookieLen:])
+	got := [cookieLen]byte(datagram[BaseDatagram-cookieLen:])
 	if got == [cookieLen]byte{} {
 		return false
 	}
@@ -73,7 +73,7 @@ func (c *Conn) useCookie(cookie []byte) {
 		return
 	}
 	c.dialing.cookies++
-	copy(c.dialing.datagram[MaxDatagram-cookieLen:], cookie)
+	copy(c.dialing.datagram[BaseDatagram-cookieLen:], cookie)
 	c.writeRaw(c.dialing.datagram)
 	if c.ep.observed() {
 		c.tell(time.Now(), HandshakeRetried{Addr: c.path.Addr, Cookie: true})

@@ -67,7 +67,7 @@ func TestCookies(t *testing.T) {
 	now := time.Now()
 	k := newCookies(now)
 	from := netip.MustParseAddrPort("192.0.2.1:5000")
-	d := make([]byte, MaxDatagram)
+	d := make([]byte, BaseDatagram)
 	d[20] = 7
 	if k.valid(d, from, now) {
 		t.Error("no cookie is valid")
@@ -76,7 +76,7 @@ func TestCookies(t *testing.T) {
 	if _, ok := parseHandshakeHeader(retry, typeRetry, retryLen); !ok {
 		t.Errorf("%x", retry)
 	}
-	copy(d[MaxDatagram-cookieLen:], retry[retryLen-cookieLen:])
+	copy(d[BaseDatagram-cookieLen:], retry[retryLen-cookieLen:])
 	for _, tt := range []struct {
 		name  string
 		after time.Duration
@@ -107,7 +107,7 @@ func TestKeysAreRenewed(t *testing.T) {
 		t.Fatal(err)
 	}
 	sealed := func(counter uint64) []byte {
-		return ka.send.seal(append(make([]byte, dataHeaderLen, MaxDatagram), "frames"...), 5, counter)
+		return ka.send.seal(append(make([]byte, dataHeaderLen, BaseDatagram), "frames"...), 5, counter)
 	}
 	open := func(d []byte) error {
 		_, counter, _ := parseDataHeader(d)

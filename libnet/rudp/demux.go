@@ -174,7 +174,7 @@ func (r *reader) handleResponse(b []byte) {
 // handleInitiation leaves the cryptography to the responder, so that a flood of handshakes takes no time
 // from running sessions.
 func (r *reader) handleInitiation(b []byte, from netip.AddrPort, now time.Time) {
-	if _, ok := parseHandshakeHeader(b, typeInitiation, MaxDatagram); !ok {
+	if _, ok := parseHandshakeHeader(b, typeInitiation, BaseDatagram); !ok {
 		r.ep.counters.malformed.Add(1)
 		return
 	}

@@ -72,9 +72,9 @@ func (c *Conn) dump(b *bytes.Buffer, now time.Time) {
 		share = 100 * float64(s.Retransmits) / float64(s.SegmentsOut)
 	}
 	fmt.Fprintf(b, "session=%v state=%v peer=%v addr=%v age=%v silent=%v rtt=%v minrtt=%v window=%d inflight=%d "+
-		"sent=%d again=%d(%.1f%%) parities=%d found=%d loss=%.2f%% timeouts=%d expired=%d skipped=%d moves=%d epoch=%d",
+		"sent=%d again=%d(%.1f%%) parities=%d found=%d mtu=%d loss=%.2f%% timeouts=%d expired=%d skipped=%d moves=%d epoch=%d",
 		c.ID(), c.state, c.peer, c.path.Addr, round(now.Sub(c.created)), round(now.Sub(c.lastRecv)), round(s.RTT), round(s.MinRTT),
-		c.congest.Window(), c.bytesInFlight(), s.SegmentsOut, s.Retransmits, share, s.Parities, s.Recovered, 100*c.congest.Estimates().Loss,
+		c.congest.Window(), c.bytesInFlight(), s.SegmentsOut, s.Retransmits, share, s.Parities, s.Recovered, s.MTU, 100*c.congest.Estimates().Loss,
 		s.Timeouts, s.Expired, s.Skipped, s.Moves, c.sealed>>epochBits)
 	for _, id := range slices.Sorted(maps.Keys(c.channels)) {
 		ch := c.channels[id]

@@ -21,12 +21,12 @@ var (
 	ErrTooManyChannels = errors.New("rudp: too many channels in the session")
 	// ErrHandshakeTimeout is returned by Dial when nobody who holds the peer's key answered in time.
 	// A peer with another key, or none at all, looks the same: wrong handshakes are not answered. So does a path that
-	// does not carry datagrams of MaxDatagram bytes: the initiation has that length, so that such a path fails here.
+	// does not carry datagrams of BaseDatagram bytes: the initiation has that length, so that such a path fails here.
 	ErrHandshakeTimeout error = &timeoutError{"rudp: handshake timed out"}
 	// ErrIdleTimeout ends a session from which nothing authentic came for Config.IdleTimeout.
 	ErrIdleTimeout error = &timeoutError{"rudp: session idle for too long"}
 	// ErrPathBlocked ends a session from which signs of life still come, but no acknowledgement of what a channel sends
-	// again and again, for twice Config.IdleTimeout: the path drops datagrams for their size, below MaxDatagram.
+	// again and again, for twice Config.IdleTimeout: the path drops datagrams for their size, below BaseDatagram.
 	ErrPathBlocked error = &timeoutError{"rudp: the path carries no data any more: datagrams may be too long for it"}
 	// ErrProbeTimeout is returned by Conn.Probe when no answer came in time.
 	ErrProbeTimeout = errors.New("rudp: no answer to the probe")

@@ -88,6 +88,12 @@ type PathChanged struct {
 	From, To netip.AddrPort
 }
 
+// DatagramsResized: from now on datagrams may have another length, in bytes of UDP payload. Longer: the path has shown to
+// carry them. Shorter: it is another path, or no longer does.
+type DatagramsResized struct {
+	From, To int
+}
+
 // QueueExpired: messages have left a send queue at their deadline, unsent.
 type QueueExpired struct {
 	Channel  ChannelID
@@ -103,6 +109,7 @@ func (LossDetected) EventName() string     { return "loss_detected" }
 func (WindowChanged) EventName() string    { return "window_changed" }
 func (Rekeyed) EventName() string          { return "rekeyed" }
 func (PathChanged) EventName() string      { return "path_changed" }
+func (DatagramsResized) EventName() string { return "datagrams_resized" }
 func (QueueExpired) EventName() string     { return "queue_expired" }
 
 // limitedInterval bounds how often a flood of initiations makes an event: the flood must not become one of events.

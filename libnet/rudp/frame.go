@@ -19,6 +19,8 @@ const (
 	frameClose     = 0x04 // code (2 bytes), length (2 bytes), reason
 	frameChallenge = 0x05 // 8 random bytes that the response returns from the same address
 	frameResponse  = 0x06 // 8 bytes of the challenge
+	frameHead      = 0x07 // number (4 bytes), length (2 bytes), the first part of a frame of segments
+	frameTail      = 0x08 // the same, the rest
 )
 
 const (
@@ -33,8 +35,8 @@ var errFrame = errors.New("rudp: malformed frame")
 type frame struct {
 	kind    byte
 	channel ChannelID // segments
-	body    []byte    // segments: whole KCP segments; close: reason
-	token   uint64    // ping, pong, challenge, response
+	body    []byte    // segments: whole KCP segments; close: reason; head, tail: the part
+	token   uint64    // ping, pong, challenge, response; head, tail: number
 	code    uint16    // close
 }
 
@@ -65,6 +67,17 @@ func nextFrame(b []byte) (f frame, rest []byte, err error) {
 		}
 		f.token = binary.BigEndian.Uint64(b[1:])
 		return f, b[pingLen:], nil
+	case frameHead, frameTail:
+		if len(b) < partHeaderLen {
+			return f, nil, errFrame
+		}
+		f.token = uint64(binary.BigEndian.Uint32(b[1:]))
+		n := int(binary.BigEndian.Uint16(b[5:]))
+		if b = b[partHeaderLen:]; len(b) < n {
+			return f, nil, errFrame
+		}
+		f.body = b[:n]
+		return f, b[n:], nil
 	case frameClose:
 		if len(b) < closeHeaderLen {
 			return f, nil, errFrame

@@ -71,10 +71,13 @@ func FuzzSession(f *testing.F) {
 	parity := bytes.Clone(segments)
 	parity[4], parity[5] = arq.CmdParity, 2
 	f.Add(segmentsFrame(parity), frames)
+	f.Add(appendPart(nil, frameHead, 9, frames[:500]), appendPart(nil, frameTail, 9, frames[500:]))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		now := time.Now()
 		e, c := still(t, id, now)
 		c.guard.share = mostRedundancy
+		c.mtu.size = MaxDatagram
+		c.resize(now)
 		for i := range ChannelID(3) {
 			if err := c.Channel(6 + i).TrySend(make([]byte, 3000)); err != nil {
 				t.Fatal(err)
@@ -92,6 +95,9 @@ func FuzzSession(f *testing.F) {
 			}
 			c.mu.Unlock()
 			c.endBatch(now)
+			c.mu.Lock()
+			c.shrink(now) // segments under way are repeated in parts
+			c.mu.Unlock()
 			c.onTimer(now)
 			for {
 				c.mu.Lock()
@@ -132,7 +138,7 @@ func FuzzDemux(f *testing.F) {
 		if err != nil {
 			f.Fatal(err)
 		}
-		return key.seal(append(make([]byte, dataHeaderLen, MaxDatagram), frames...), 1, 5)
+		return key.seal(append(make([]byte, dataHeaderLen, BaseDatagram), frames...), 1, 5)
 	}
 	retry := append(appendHandshakeHeader(nil, typeRetry, 2), make([]byte, cookieLen)...)
 	retry[retryLen-1] = 1
@@ -171,7 +177,7 @@ func FuzzDemux(f *testing.F) {
 			t.Fatalf("%d sessions, %d half-open, %d initiations, dialling is %v",
 				len(e.conns), e.halfOpen.Len(), len(e.initiations), dialling.state)
 		}
-		if n := len(dialling.dialing.datagram); n != MaxDatagram || dialling.dialing.cookies > maxCookies {
+		if n := len(dialling.dialing.datagram); n != BaseDatagram || dialling.dialing.cookies > maxCookies {
 			t.Fatalf("an initiation of %d bytes after %d cookies", n, dialling.dialing.cookies)
 		}
 	})

@@ -54,7 +54,7 @@ type initiation struct {
 }
 
 func newInitiation(id Identity, prologue []byte, local connID, peer PeerID) (*initiation, error) {
-	header := appendHandshakeHeader(make([]byte, 0, MaxDatagram), typeInitiation, local)
+	header := appendHandshakeHeader(make([]byte, 0, BaseDatagram), typeInitiation, local)
 	cfg := noiseConfig(id, true, prologue, header)
 	cfg.PeerStatic = peer[:]
 	state, err := noise.NewHandshakeState(cfg)

@@ -14,7 +14,7 @@ func shake(t testing.TB, a, b Identity) (i *initiation, response []byte, ib sess
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(i.datagram) != MaxDatagram {
+	if len(i.datagram) != BaseDatagram {
 		t.Fatalf("initiation of %d bytes", len(i.datagram))
 	}
 	adm, err := readInitiation(b, nil, i.datagram)
@@ -41,7 +41,7 @@ func TestHandshakeKeysFit(t *testing.T) {
 		t.Fatalf("finish: id %d, status %d, %v", remote, status, err)
 	}
 	for _, way := range []struct{ from, to *keyChain }{{ka.send, kb.recv}, {kb.send, ka.recv}} {
-		d := append(make([]byte, dataHeaderLen, MaxDatagram), "frames"...)
+		d := append(make([]byte, dataHeaderLen, BaseDatagram), "frames"...)
 		d = way.from.seal(d, 5, 1234)
 		for at := range d { // header and ciphertext are both under the seal
 			bad := bytes.Clone(d)
@@ -73,7 +73,7 @@ func TestInitiationRefused(t *testing.T) {
 	for at := 0; at < len(good.datagram)-cookieLen; at += 7 { // the cookie has its own check
 		bad := bytes.Clone(good.datagram)
 		bad[at] ^= 0x80
-		if _, ok := parseHandshakeHeader(bad, typeInitiation, MaxDatagram); !ok {
+		if _, ok := parseHandshakeHeader(bad, typeInitiation, BaseDatagram); !ok {
 			continue
 		}
 		if _, err := readInitiation(b, nil, bad); err == nil {
@@ -114,7 +114,7 @@ func FuzzInitiation(f *testing.F) {
 	}
 	f.Add(good.datagram)
 	f.Fuzz(func(t *testing.T, d []byte) {
-		if _, ok := parseHandshakeHeader(d, typeInitiation, MaxDatagram); !ok {
+		if _, ok := parseHandshakeHeader(d, typeInitiation, BaseDatagram); !ok {
 			return
 		}
 		if adm, err := readInitiation(b, nil, d); err == nil && adm.peer != a.ID() {

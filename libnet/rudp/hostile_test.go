@@ -122,8 +122,8 @@ func TestRepeatedInitiations(t *testing.T) {
 		if s.HandshakesIn != 1 || s.HandshakesRepeat != maxRepeats || s.Accepted != 1 || s.Sessions != 1 || s.HalfOpen != 0 {
 			t.Errorf("%+v", s)
 		}
-		if responseLen >= MaxDatagram {
-			t.Errorf("a response of %d bytes answers an initiation of %d", responseLen, MaxDatagram)
+		if responseLen >= BaseDatagram {
+			t.Errorf("a response of %d bytes answers an initiation of %d", responseLen, BaseDatagram)
 		}
 	})
 }
@@ -243,13 +243,13 @@ func TestBusyEndpointsSaySo(t *testing.T) {
 func TestContradictingFragments(t *testing.T) {
 	pair(t, near, nil, func(t *testing.T, ca, cb *Conn) {
 		ca.mu.Lock()
-		for sn := range uint32(MaxMessage/segmentPayload + 2) {
+		for sn := range uint32(MaxMessage/basePayload + 2) {
 			ca.out.open(ca)
-			segment := ca.out.segments(1)[:arq.HeaderLen+segmentPayload]
+			segment := ca.out.segments(1)[:arq.HeaderLen+basePayload]
 			clear(segment)
 			segment[0], segment[4], segment[5] = 1, arq.CmdPush, 255-byte(sn)
 			binary.LittleEndian.PutUint32(segment[12:], sn)
-			binary.LittleEndian.PutUint32(segment[20:], segmentPayload)
+			binary.LittleEndian.PutUint32(segment[20:], basePayload)
 			ca.out.extend(1, len(segment))
 			ca.out.seal(ca, true)
 		}

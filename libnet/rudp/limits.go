@@ -10,14 +10,18 @@ import (
 
 // Sizes on the wire, in bytes.
 const (
-	// MaxDatagram is the UDP payload of every datagram: the IPv6 minimum MTU of 1280 without the IPv6 and
-	// UDP headers, so that no path fragments or drops it.
-	MaxDatagram = 1232
+	// BaseDatagram is the UDP payload that datagrams have until their path has shown to carry more: the IPv6 minimum MTU of
+	// 1280 without the IPv6 and UDP headers, so that no path fragments or drops it.
+	BaseDatagram = 1232
+	// MaxDatagram is the most that they may have: the same for Ethernet's MTU of 1500.
+	MaxDatagram = 1452
 
-	// maxFrames is the room for frames in a datagram.
-	maxFrames = MaxDatagram - dataHeaderLen - tagLen
-	// segmentPayload is the message bytes in one full KCP segment.
-	segmentPayload = maxFrames - segmentsHeaderLen - arq.HeaderLen
+	// overhead are a datagram's bytes around its frames; baseFrames and maxFrames are the room for those.
+	overhead   = dataHeaderLen + tagLen
+	baseFrames = BaseDatagram - overhead
+	maxFrames  = MaxDatagram - overhead
+	// basePayload is the message bytes in one full KCP segment of such a datagram. Windows and queues count these.
+	basePayload = baseFrames - segmentsHeaderLen - arq.HeaderLen
 
 	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes at most 57 KCP
 	// fragments (KCP's own limit is 255), and stays far below the smallest receive window.
@@ -25,6 +29,34 @@ const (
 
 	// MaxReason bounds the reason in a close datagram: one line of text, not a channel.
 	MaxReason = 256
+)
+
+// payloadOf is the message bytes in the one full KCP segment of a datagram.
+func payloadOf(size int) int { return size - overhead - segmentsHeaderLen - arq.HeaderLen }
+
+// mtuSizes are what is tried when a path does not carry MaxDatagram, the longest first: an Ethernet frame less a tunnel
+// of one IP version in the other (MTU 1480 of IPv6, 1460 of IPv4) or PPPoE (1492), with which 8 KiB still take six segments;
+// and less a VPN (1420).
+var mtuSizes = [...]int{MaxDatagram, 1432, 1372}
+
+// Discovery of the path's MTU (RFC 8899).
+const (
+	// mtuWorth bytes of messages are sent before a probe: with 100 KB the 1.5 KB that it takes no longer count, and a
+	// session that sends little gains nothing.
+	mtuWorth = 100_000
+	// mtuTries probes of a size go unanswered before the next shorter one (MAX_PROBES), mtuWait apart, which is the least that
+	// RFC 8899, section 5.1.1, allows for PROBE_TIMER.
+	mtuTries = 3
+	mtuWait  = time.Second
+	// mtuRaise is when longer ones are tried again (PMTU_RAISE_TIMER).
+	mtuRaise = 10 * time.Minute
+	// mtuRounds is for how many round trips long datagrams are lost, and none arrives, before the path counts as a black hole
+	// for them: at a loss of 10% and one such segment in a round trip, that happens by chance once in a thousand.
+	mtuRounds = 3
+	// mtuPause follows the first black hole of a path, which may have been a blackout; mtuRaise the next.
+	mtuPause = time.Minute
+	// maxParts bounds the frames of which one part has come: the parts of a frame follow one another.
+	maxParts = 8
 )
 
 // Sessions and handshakes.
@@ -171,12 +203,12 @@ const (
 	// maxRedundancyPause: on a line that the stream nearly fills there is room for the stream alone.
 	redundancyPause    = 3 * time.Second
 	maxRedundancyPause = time.Minute
-	// lightRedundancy, repetitions included, is a parity segment for each message of 8 KiB, and a second one for every
-	// eighth: as long as losses are light, nearly all come in time. Beyond lightLoss no such share would do that;
+	// lightRedundancy, repetitions included, is a parity segment for each message of 8 KiB, of six segments of MaxDatagram,
+	// and some repetitions: as long as losses are light, nearly all come in time. Beyond lightLoss no such share would do that;
 	// leastRedundancy holds all that is sent below 1.2 times the messages' bytes. Above heavyLoss, each further loss is
 	// worth redundancySlope times its bytes, up to mostRedundancy.
 	lightLoss       = 0.02
-	lightRedundancy = 0.16
+	lightRedundancy = 0.18
 	leastRedundancy = 0.139
 	heavyLoss       = 0.06
 	redundancySlope = 4
@@ -194,11 +226,11 @@ const (
 	// core begins a message in, so that only the ends of messages are padded: 4% at most.
 	maxPadding = 96
 	// initialWindow lets the first messages go without a round trip of probing: two pieces of 16 KiB.
-	initialWindow = 32 * MaxDatagram
+	initialWindow = 32 * BaseDatagram
 	// maxInline is what the read loop sends before it reads again: some 200 us.
 	maxInline = 256 << 10
 	// maxHold is what is sent in one go while a session's lock is held: two batches, some 100 us.
-	maxHold = 2 * writeBatch * MaxDatagram
+	maxHold = 2 * batchBytes
 	// quantum is what a channel sends in its turn: about one message's worth of datagrams.
 	quantum = 8 << 10
 	// readBatch bounds the messages of one system call, each of which may be up to 53 datagrams that the kernel merged.
@@ -206,8 +238,9 @@ const (
 	// drainBatch datagrams are taken, if they come fast enough, before anything is acknowledged: half of what the
 	// default receive queue lets a peer have in flight.
 	drainBatch = 2 * writeBatch
-	// writeBatch bounds the datagrams of one: two merged sends of as many full datagrams as an IP packet has room for.
-	writeBatch = 2 * ((65535 - 20 - 8) / MaxDatagram)
+	// batchBytes and writeBatch bound one: two merged sends of as much as an IP packet has room for.
+	batchBytes = 2 * (65535 - 20 - 8)
+	writeBatch = batchBytes / BaseDatagram
 )
 
 // readErrorPause keeps a socket that fails for a while, as when its interface goes away, from taking a core.

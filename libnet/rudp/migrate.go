@@ -65,8 +65,9 @@ func (c *Conn) take(to Path, rtt time.Duration, now time.Time) {
 	from := c.path
 	c.ep.log.Debug("session moves", slog.Any("peer", c.peer), slog.Any("from", from.Addr), slog.Any("to", to.Addr))
 	// With another port alone it is a NAT that has forgotten, and the same path.
-	if from.Addr.Addr() != to.Addr.Addr() || from.Socket != to.Socket {
-		c.congest = cc.New(c.ep.cfg.congestion(), c.at(now))
+	other := from.Addr.Addr() != to.Addr.Addr() || from.Socket != to.Socket
+	if other {
+		c.congest = cc.New(c.ep.cfg.congestion(), c.at(now)) // for BaseDatagram, as the MTU is again
 		c.rtt, c.guard.loss, c.guard.after = arq.Estimator{}, lossMeter{}, time.Time{}
 		if rtt > 0 {
 			c.measured(rtt, now)
@@ -76,6 +77,10 @@ func (c *Conn) take(to Path, rtt time.Duration, now time.Time) {
 		c.tell(now, PathChanged{From: from.Addr, To: to.Addr})
 	}
 	c.path, c.moving = to, migration{}
+	if other {
+		c.mtu = c.newMTU()
+		c.resize(now)
+	}
 	c.stats.Moves++
 	for _, ch := range c.active {
 		ch.core.NewPath(c.ticks(now))

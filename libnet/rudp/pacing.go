@@ -206,7 +206,7 @@ func (c *Conn) demand(now time.Time, spent cc.Class) {
 	inFlight := c.bytesInFlight()
 	if c.state == stateOpen && c.congest.CanSend(inFlight) {
 		t := c.ticks(now)
-		room := max(c.congest.Window()-inFlight, MaxDatagram)
+		room := max(c.congest.Window()-inFlight, BaseDatagram)
 		for _, ch := range c.active {
 			if cc.Class(ch.class) != spent && ch.core.Ready(t) {
 				bytes[ch.class] += max(1, min(ch.core.Sendable(), room))

@@ -3,6 +3,7 @@
 package rudp
 
 import (
+	"errors"
 	"time"
 
 	"p2plive/libnet/rudp/internal/arq"
@@ -12,7 +13,7 @@ import (
 // flight is the space for one batch of datagrams, one behind the other. It belongs to a session's packer from
 // the first frame until the batch is written.
 type flight struct {
-	space    [writeBatch * MaxDatagram]byte
+	space    [batchBytes]byte
 	messages [writeBatch]udp.Message
 }
 
@@ -23,6 +24,7 @@ type packer struct {
 	count int  // datagrams sealed
 	start int  // of the datagram being filled, in space
 	end   int  // of what it has; start: none is being filled
+	room  int  // for frames in it
 	frame int  // start of its last frame if that holds segments of channel, else 0
 	data  bool // it has data segments
 	conv  ChannelID
@@ -30,14 +32,18 @@ type packer struct {
 
 // open begins a datagram if none is being filled.
 func (p *packer) open(c *Conn) {
+	if p.filling() {
+		return
+	}
+	if p.flight != nil && len(p.space)-p.start < MaxDatagram {
+		p.write(c)
+	}
 	if p.flight == nil {
 		p.flight = c.ep.flights.Get().(*flight)
 		p.count, p.start, p.end = 0, 0, 0
 	}
-	if p.end == p.start {
-		p.end = p.start + dataHeaderLen
-		p.frame, p.data = 0, false
-	}
+	p.end, p.room = p.start+dataHeaderLen, c.size-overhead
+	p.frame, p.data = 0, false
 }
 
 func (p *packer) filling() bool { return p.flight != nil && p.end > p.start }
@@ -46,9 +52,9 @@ func (p *packer) filling() bool { return p.flight != nil && p.end > p.start }
 func (p *packer) empty() bool { return p.end == p.start+dataHeaderLen }
 
 // rest is the room for frames in the datagram being filled.
-func (p *packer) rest() []byte { return p.space[p.end : p.start+dataHeaderLen+maxFrames] }
+func (p *packer) rest() []byte { return p.space[p.end : p.start+dataHeaderLen+p.room] }
 
-// reserve gives n bytes for a frame that holds no segments; n is at most maxFrames.
+// reserve gives n bytes for a frame that holds no segments; n is at most baseFrames.
 func (p *packer) reserve(c *Conn, n int) []byte {
 	p.open(c)
 	if len(p.rest()) < n {
@@ -124,7 +130,7 @@ func (p *packer) send(c *Conn, ch *Channel, now arq.Time) int {
 			return n
 		}
 		if p.empty() {
-			return 0
+			return p.sendParts(c, ch, now)
 		}
 		p.seal(c, true)
 	}
@@ -137,6 +143,7 @@ func (p *packer) sealBehind(c *Conn, id ChannelID, n int) {
 	copy(segment[:], p.segments(id)[:n])
 	p.seal(c, true)
 	p.open(c)
+	p.room = max(p.room, segmentsHeaderLen+n) // the path may have shrunk meanwhile
 	copy(p.segments(id), segment[:n])
 	p.extend(id, n)
 	p.data = true
@@ -178,10 +185,14 @@ func (p *packer) write(c *Conn) {
 	if p.flight == nil {
 		return
 	}
+	var err error
 	if p.count > 0 {
-		c.path.Socket.write(p.messages[:p.count])
+		err = c.path.Socket.write(p.messages[:p.count])
 	}
 	p.drop(c.ep)
+	if errors.Is(err, udp.ErrTooLong) {
+		c.shrink(time.Now())
+	}
 }
 
 // drop gives back the space, with what has not been written.

@@ -28,7 +28,7 @@ const (
 	initHeaderLen = 12
 	noiseInitLen  = keyLen + keyLen + tagLen + tagLen // e, sealed s, tag of the payload
 	cookieLen     = 16
-	initPadding   = MaxDatagram - initHeaderLen - noiseInitLen - cookieLen
+	initPadding   = BaseDatagram - initHeaderLen - noiseInitLen - cookieLen
 
 	// Response: type, version, two bytes zero, initiator's connection id; then Noise message 2, whose
 	// payload is a status and the responder's connection id.

@@ -19,7 +19,7 @@ func testSegments(t testing.TB, conv uint32, msg []byte) []byte {
 	t.Helper()
 	core := testCore(conv)
 	core.Send(msg, 0)
-	var b [arq.HeaderLen + segmentPayload]byte
+	var b [arq.HeaderLen + basePayload]byte
 	n, _ := core.Next(1, b[:])
 	if n == 0 {
 		t.Fatal("the core sent nothing")
@@ -28,7 +28,7 @@ func testSegments(t testing.TB, conv uint32, msg []byte) []byte {
 }
 
 func testCore(conv uint32) *arq.Core {
-	return arq.New(arq.Config{Conv: conv, MaxPayload: segmentPayload, RecvWindow: 200, MaxMessage: MaxMessage, Extended: true})
+	return arq.New(arq.Config{Conv: conv, MaxPayload: basePayload, RecvWindow: 200, MaxMessage: MaxMessage, Extended: true})
 }
 
 func TestFrames(t *testing.T) {
@@ -40,6 +40,8 @@ func TestFrames(t *testing.T) {
 	b = appendPing(b, framePong, 43)
 	b = appendPing(b, frameChallenge, 44)
 	b = appendPing(b, frameResponse, 45)
+	b = appendPart(b, frameHead, 46, []byte("the first"))
+	b = appendPart(b, frameTail, 46, []byte(" and the rest"))
 	b = appendClose(b, 300, "enough")
 	b = append(b, framePadding, 0xff, 0xff)
 
@@ -49,6 +51,8 @@ func TestFrames(t *testing.T) {
 		{kind: framePong, token: 43},
 		{kind: frameChallenge, token: 44},
 		{kind: frameResponse, token: 45},
+		{kind: frameHead, token: 46, body: []byte("the first")},
+		{kind: frameTail, token: 46, body: []byte(" and the rest")},
 		{kind: frameClose, code: 300, body: []byte("enough")},
 		{kind: framePadding},
 	}
@@ -98,6 +102,8 @@ func TestFramesRefused(t *testing.T) {
 		{"two channels in a frame", mixed},
 		{"short challenge", []byte{frameChallenge, 1, 2, 3}},
 		{"short ping", []byte{framePing, 0, 0, 0, 0, 0, 0, 0}},
+		{"short part", []byte{frameHead, 0, 0, 0, 1, 0}},
+		{"part beyond the end", []byte{frameTail, 0, 0, 0, 1, 0, 2, 'x'}},
 		{"short close", []byte{frameClose, 0, 0, 0}},
 		{"close reason beyond the end", []byte{frameClose, 0, 0, 0, 2, 'x'}},
 		{"close reason too long", appendClose(nil, 0, strings.Repeat("x", MaxReason+1))},
@@ -197,6 +203,7 @@ func FuzzFrames(f *testing.F) {
 	f.Add(append(b, segments...))
 	f.Add(appendPing(nil, framePing, 1))
 	f.Add(appendClose(appendPing(nil, framePong, 1), 1, "why"))
+	f.Add(appendPart(appendPart(nil, frameHead, 1, []byte("x")), frameTail, 1, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		core := testCore(7)
 		for len(b) > 0 {
@@ -235,7 +242,7 @@ func FuzzDatagramHeader(f *testing.F) {
 				t.Fatalf("%x written again is %x", b[:dataHeaderLen], again)
 			}
 		}
-		for kind, length := range map[byte]int{typeInitiation: MaxDatagram, typeResponse: responseLen} {
+		for kind, length := range map[byte]int{typeInitiation: BaseDatagram, typeResponse: responseLen} {
 			if id, ok := parseHandshakeHeader(b, kind, length); ok && !bytes.Equal(appendHandshakeHeader(nil, kind, id), b[:initHeaderLen]) {
 				t.Fatalf("header %x does not come back", b[:initHeaderLen])
 			}

@@ -29,8 +29,7 @@ type proof struct {
 
 // Probe asks the peer for an answer by another path, and gives the round trip: of a path that a NAT was just opened for,
 // of a shorter one, or of the peer's new address when it was learnt in another way. The session stays where it is until
-// Move is called. Challenge and answer are as long as any datagram will be, so that a path with a smaller MTU does not
-// answer.
+// Move is called. Challenge and answer have BaseDatagram bytes, so that a path with a smaller MTU does not answer.
 //
 // The challenge is repeated until the answer comes or the context ends; after Config.HandshakeTimeout Probe ends with
 // ErrProbeTimeout. Where both sides are behind NATs that filter by address and port, both must probe at the same time.
@@ -137,7 +136,7 @@ func (c *Conn) ask(p *probing, now time.Time) {
 		return
 	}
 	p.asked[p.count%probeMemory] = now
-	c.sendApart(p.to, frameChallenge, p.token+p.count, maxFrames)
+	c.sendApart(p.to, frameChallenge, p.token+p.count, baseFrames)
 	p.count++
 }
 

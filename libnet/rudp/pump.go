@@ -42,6 +42,7 @@ func (c *Conn) push(now time.Time) bool {
 		}
 	}
 	c.probe(now)
+	c.discover(now)
 	c.writeOut()
 	if n := c.stats.WireOut - sent; n > 0 {
 		c.ep.pacing.charge(c.at(now), int(n))
@@ -113,6 +114,8 @@ func (c *Conn) hear(f arq.Feedback) {
 	c.heard.Spurious += f.Spurious
 	c.heard.Recovered += f.Recovered
 	c.heard.Timeout = c.heard.Timeout || f.Timeout
+	c.heard.LongAcked = c.heard.LongAcked || f.LongAcked
+	c.heard.LongLost = c.heard.LongLost || f.LongLost
 	if f.RTT > 0 {
 		c.heard.RTT, c.heard.OneWay, c.heard.HasOneWay = f.RTT, f.OneWay, f.HasOneWay
 	}
@@ -139,6 +142,9 @@ func (c *Conn) judge(now time.Time) {
 	}
 	if h.Acked > 0 || h.Lost > 0 {
 		c.protect(h, now)
+		if c.mtu.heard(h.LongAcked, h.LongLost, duration(c.rtt.Smoothed()), now) {
+			c.shrink(now)
+		}
 	}
 	if c.ep.observed() {
 		if h.Lost > 0 || h.Spurious > 0 {

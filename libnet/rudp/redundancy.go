@@ -18,7 +18,7 @@ type lossMeter struct {
 
 // add takes bytes that have arrived or are lost; what was held to be lost and is not, is a loss below zero.
 func (m *lossMeter) add(arrived, lost int) {
-	n := float64(arrived+lost) / MaxDatagram
+	n := float64(arrived+lost) / BaseDatagram
 	if n <= 0 {
 		return
 	}

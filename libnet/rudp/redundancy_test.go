@@ -133,15 +133,15 @@ func TestRedundancyEnds(t *testing.T) {
 func TestLossMeter(t *testing.T) {
 	var m lossMeter
 	for range 2000 {
-		m.add(98*MaxDatagram, 2*MaxDatagram)
+		m.add(98*BaseDatagram, 2*BaseDatagram)
 	}
 	if m.share < 0.019 || m.share > 0.021 {
 		t.Errorf("2%% loss is measured as %.4f", m.share)
 	}
-	m.add(0, -10*MaxDatagram) // nothing that is real
-	m.add(MaxDatagram, 0)
+	m.add(0, -10*BaseDatagram) // nothing that is real
+	m.add(BaseDatagram, 0)
 	var early lossMeter
-	early.add(0, MaxDatagram)
+	early.add(0, BaseDatagram)
 	if early.share > 0.04 {
 		t.Errorf("one loss is taken for %.2f", early.share)
 	}

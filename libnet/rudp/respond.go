@@ -13,7 +13,7 @@ type initiationKey [keyLen]byte
 
 // inbound is an initiation on its way to the responder.
 type inbound struct {
-	datagram [MaxDatagram]byte
+	datagram [BaseDatagram]byte
 	from     Path
 }
 
@@ -41,7 +41,7 @@ func (e *Endpoint) enqueue(key initiationKey, b []byte, from Path) bool {
 		return false
 	}
 	e.initiations[key] = nil // known, not answered yet
-	e.inbound <- &inbound{datagram: [MaxDatagram]byte(b), from: from}
+	e.inbound <- &inbound{datagram: [BaseDatagram]byte(b), from: from}
 	return true
 }
 

@@ -153,6 +153,18 @@ func (s *Socket) writeOne(b []byte, to netip.AddrPort) {
 	s.write([]udp.Message{{Buf: b, Addr: to}})
 }
 
+// writeWhole sends one datagram that must not be fragmented.
+func (s *Socket) writeWhole(b []byte, to netip.AddrPort) error {
+	err := s.sock.WriteWhole(b, to)
+	if err != nil {
+		s.ep.counters.writeErrors.Add(1)
+		return err
+	}
+	s.ep.counters.datagramsOut.Add(1)
+	s.ep.counters.bytesOut.Add(uint64(len(b)))
+	return nil
+}
+
 // readLoop reads until the socket is closed.
 func (s *Socket) readLoop() {
 	r := &reader{Socket: s}

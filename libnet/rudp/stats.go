@@ -82,6 +82,7 @@ type ConnStats struct {
 	Recovered   uint64  // lost segments that the peer has found so
 	Loss        float64 // share of what was sent of late that was lost, repeated or found
 	InFlight    int     // segments sent and neither acknowledged nor lost
+	MTU         int     // bytes of UDP payload that the path is known to carry in a datagram
 	Window      int     // full segments that may be in flight
 	SendQueue   int     // segments queued or in flight, over all channels
 	Moves       uint64  // times that the session went to another address of the peer

@@ -39,28 +39,42 @@ func TestTransferOverBadPaths(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			pair(t, tt.link, nil, func(t *testing.T, ca, cb *Conn) {
-				ctx := ctxFor(t, 10*time.Minute)
-				count := min(400, 4<<20/tt.size)
-				begin := time.Now()
-				sent := sendNumbered(ctx, ca.Channel(7), count, tt.size)
-				if err := recvNumbered(ctx, cb.Channel(7), count, tt.size); err != nil {
-					t.Fatal(err)
-				}
-				if err := <-sent; err != nil {
-					t.Fatal(err)
-				}
-				took, s := time.Since(begin), ca.Stats()
-				rate := float64(s.BytesOut) * 8 / 1e6 / took.Seconds()
-				wire := float64(s.WireOut) / float64(s.BytesOut)
-				t.Logf("%.1f Mbit/s, %.3f bytes for each byte, %d of %d segments again, RTT %v, window %d",
-					rate, wire, s.Retransmits, s.SegmentsOut, s.RTT, s.Window)
-				if rate < tt.rate || wire > tt.wire {
-					t.Errorf("want at least %.1f Mbit/s and at most %.2f bytes", tt.rate, tt.wire)
-				}
-			})
+			// What one seed gives is luck, most of all where delays vary.
+			const seeds = 3
+			rate := 0.0
+			for seed := range uint64(seeds) {
+				pairOf(t, seed+1, tt.link, nil, func(t *testing.T, ca, cb *Conn) {
+					rate += transferRate(t, ca, cb, tt.size, tt.wire) / seeds
+				})
+			}
+			if rate < tt.rate {
+				t.Errorf("%.1f Mbit/s, want at least %.1f", rate, tt.rate)
+			}
 		})
 	}
+}
+
+// transferRate sends messages and gives their rate in Mbit/s.
+func transferRate(t *testing.T, ca, cb *Conn, size int, wire float64) float64 {
+	ctx := ctxFor(t, 10*time.Minute)
+	count := min(400, 4<<20/size)
+	begin := time.Now()
+	sent := sendNumbered(ctx, ca.Channel(7), count, size)
+	if err := recvNumbered(ctx, cb.Channel(7), count, size); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-sent; err != nil {
+		t.Fatal(err)
+	}
+	took, s := time.Since(begin), ca.Stats()
+	rate := float64(s.BytesOut) * 8 / 1e6 / took.Seconds()
+	bytes := float64(s.WireOut) / float64(s.BytesOut)
+	t.Logf("%.1f Mbit/s, %.3f bytes for each byte, %d of %d segments again, RTT %v, window %d",
+		rate, bytes, s.Retransmits, s.SegmentsOut, s.RTT, s.Window)
+	if bytes > wire {
+		t.Errorf("want at most %.2f bytes", wire)
+	}
+	return rate
 }
 
 // A session that is cut for 3 s goes on, loses nothing and soon has its rate again.

@@ -145,7 +145,7 @@ func (v *vectors) shake(t *testing.T) (mine, theirs sessionKeys) {
 	v.Initiation = bytes.Clone(i.datagram)
 	cookie := counting(0xa1, cookieLen)
 	v.Retry = append(appendHandshakeHeader(nil, typeRetry, vectorInitiator), cookie...)
-	copy(i.datagram[MaxDatagram-cookieLen:], cookie)
+	copy(i.datagram[BaseDatagram-cookieLen:], cookie)
 	v.Again = i.datagram
 
 	withRandom(ephemeralB, func() {
@@ -201,7 +201,7 @@ type vectorSide struct {
 
 func (s *vectorSession) seal(what, name string, from, to *vectorSide, frames []byte) {
 	s.t.Helper()
-	d := make([]byte, dataHeaderLen, MaxDatagram)
+	d := make([]byte, dataHeaderLen, BaseDatagram)
 	d = from.keys.send.seal(append(d, frames...), from.peer, from.counter)
 	s.v.Datagrams = append(s.v.Datagrams, &vectorSealed{what, name, from.counter, frames, d})
 	opened, err := to.keys.recv.open(bytes.Clone(d), from.counter)
@@ -247,7 +247,7 @@ func (s *vectorSession) talk() {
 			s.t.Fatalf("segments %x: %v", segments, err)
 		}
 	}
-	const full = arq.HeaderLen + segmentPayload
+	const full = arq.HeaderLen + basePayload
 	s.initiatorSays("ping", appendPing(nil, framePing, 0x0102030405060708))
 	s.responderSays("pong, and a ping", appendPing(appendPing(nil, framePong, 0x0102030405060708), framePing, 0x1112131415161718))
 
@@ -281,6 +281,9 @@ func (s *vectorSession) talk() {
 	receiver.AppendControl(nil, full)
 
 	s.talkParity(hear)
+	again := segmentsFrame(hello)
+	s.initiatorSays("the first message again: the first part of the frame", appendPart(nil, frameHead, 0, again[:20]))
+	s.initiatorSays("the rest of it", appendPart(nil, frameTail, 0, again[20:]))
 
 	// A question for the window: a header without a body.
 	question := bytes.Clone(hello[:arq.HeaderLen])
@@ -304,7 +307,7 @@ func (s *vectorSession) talk() {
 
 // talkParity is a segment that is lost, and found by a parity segment.
 func (s *vectorSession) talkParity(hear func(*arq.Core, arq.Time, []byte)) {
-	const full = arq.HeaderLen + segmentPayload
+	const full = arq.HeaderLen + basePayload
 	sender, receiver := s.initiator.core, s.responder.core
 	sender.SetRedundancy(1)
 	sender.Send([]byte("red"), 0)

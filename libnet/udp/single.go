@@ -74,6 +74,19 @@ func (s *single) writeBatch(ms []Message) (int, error) {
 	return sent, first
 }
 
+func (s *single) writesWhole() bool {
+	_, kernel := s.conn.(*net.UDPConn)
+	return !kernel
+}
+
+func (s *single) writeWhole(m Message) error {
+	if !s.writesWhole() {
+		return errNoWhole
+	}
+	s.counters.writes.Add(1)
+	return s.writeTo(m.Buf, m.Addr)
+}
+
 func (s *single) writeTo(b []byte, to netip.AddrPort) error {
 	var err error
 	if s.fast != nil {

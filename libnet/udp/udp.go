@@ -75,6 +75,9 @@ type batcher interface {
 	// writeBatch tries every message, unless the socket is closed; it gives the number that were sent and
 	// the first error.
 	writeBatch(ms []Message) (int, error)
+	// writeWhole sends a datagram that must not be fragmented; writesWhole tells whether it can.
+	writeWhole(m Message) error
+	writesWhole() bool
 	// offload tells what the socket merges at present.
 	offload() (gso, gro bool)
 }
@@ -169,7 +172,8 @@ func (s *Socket) readBatch(ms []Message, wait bool) (int, error) {
 }
 
 // WriteBatch tries to send every message and returns how many the socket took. The error is that of the
-// first message it refused; the messages after it have been tried all the same, unless the socket is closed.
+// first message it refused; the messages after it have been tried all the same, unless the socket is closed. With
+// ErrTooLong it has taken all.
 //
 // Consecutive messages of equal size to one destination, the last of which may be shorter, are merged into
 // one send where the system can, which costs least when their buffers follow one another in memory. Messages

@@ -55,12 +55,16 @@ func (w *writer) writeBatch(ms []Message) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var first error
+	long := false
 	sent, alone := 0, 0 // alone: messages at the front of ms that were refused merged
 	for len(ms) > 0 {
 		taken, refused, err := w.writeSome(ms, alone)
 		sent += taken
 		if refused > 1 && refusesMerge(err) {
 			w.countRefusal(err)
+			if tooLong(err) {
+				long = true
+			}
 			alone, refused, err = taken+refused, 0, nil
 		}
 		if err != nil && first == nil {
@@ -71,6 +75,9 @@ func (w *writer) writeBatch(ms []Message) (int, error) {
 		}
 		ms = ms[taken+refused:]
 		alone = max(0, alone-taken-refused)
+	}
+	if first == nil && long {
+		first = ErrTooLong
 	}
 	return sent, first
 }
@@ -147,13 +154,15 @@ func refusesMerge(err error) bool {
 	return false
 }
 
+// tooLong tells whether a merged send may have been refused because its segments do not fit the path.
+func tooLong(err error) bool { return errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE) }
+
 // countRefusal gives GSO up for this socket at once where the reason will not go away; where it may lie in
 // one path, other paths keep it unless refusals are all there is.
 func (w *writer) countRefusal(err error) {
 	w.counters.refusedMerges.Add(1)
 	w.refusals++
-	path := errors.Is(err, unix.EINVAL) || errors.Is(err, unix.EMSGSIZE)
-	if !path || w.refusals >= maxRefusals {
+	if !tooLong(err) || w.refusals >= maxRefusals {
 		w.merges.Store(false)
 	}
 }

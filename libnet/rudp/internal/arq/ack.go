@@ -21,6 +21,9 @@ type Feedback struct {
 	// Recovered are bytes, roughly, that were lost and made good by parity segments: they are in Acked, not in Lost.
 	Recovered int
 	Timeout   bool // the loss is a timeout's: there is no answer at all
+	// LongAcked and LongLost tell whether segments of more than Config.ShortPayload message bytes are among those in Acked
+	// and in Lost.
+	LongAcked, LongLost bool
 }
 
 // Input takes whole segments. What comes before a malformed one counts. Acknowledgements wait for AppendControl.
@@ -76,6 +79,7 @@ func (c *Core) takeUna(h Header, f *Feedback) {
 			c.arrived(sn, s, f)
 		}
 		c.win.una++
+		c.stuck = 0
 	}
 	// Older datagrams may come late: the edge never moves back.
 	if edge := h.Una + uint32(h.Window); before(c.edge, edge) {
@@ -185,6 +189,7 @@ func (c *Core) arrived(sn uint32, s *segment, f *Feedback) {
 		s.msg = nil
 	}
 	f.Acked += HeaderLen + int(s.size)
+	f.LongAcked = f.LongAcked || c.long(s)
 }
 
 // progressed ends a silence: timeouts start anew, and losses come to light.
@@ -231,9 +236,15 @@ func (c *Core) detect(now Time, f *Feedback) {
 
 func (c *Core) giveUp(sn uint32, s *segment, f *Feedback) {
 	f.Lost += HeaderLen + int(s.size)
+	f.LongLost = f.LongLost || c.long(s)
 	c.win.remove(&c.flight, sn)
 	s.state, s.probe = lost, false
 	c.win.append(&c.lost, sn)
+}
+
+// long tells whether a segment is one that not every path carries.
+func (c *Core) long(s *segment) bool {
+	return c.cfg.ShortPayload > 0 && int(s.size) > c.cfg.ShortPayload
 }
 
 // overtaken tells whether a transmission after this one has arrived.

@@ -13,7 +13,7 @@ type message struct {
 }
 
 // classes are the sizes of pooled buffers: steps of at most a half, and one for a full segment.
-var classes = [...]int{1280, 2 << 10, 3 << 10, 4 << 10, 6 << 10, 8 << 10, 12 << 10, 16 << 10, 20 << 10, 24 << 10, 32 << 10, 48 << 10, 64 << 10}
+var classes = [...]int{1408, 2 << 10, 3 << 10, 4 << 10, 6 << 10, 8 << 10, 10 << 10, 12 << 10, 16 << 10, 20 << 10, 24 << 10, 32 << 10, 48 << 10, 64 << 10}
 
 var pools [len(classes)]sync.Pool
 
@@ -76,17 +76,23 @@ func Recycle(data []byte) {
 	recycled[class].Put(box)
 }
 
-// newPart gives an empty slice for a message of at most n bytes.
+// newPart gives an empty slice for a message of at most n bytes. But for short ones it has the size of a class, so that it
+// serves again for any message of that class.
 func newPart(n int) []byte {
-	if class := classOf(n); class >= 0 {
+	if n < classes[0] {
+		return make([]byte, 0, n)
+	}
+	for class, size := range classes {
+		if n > size {
+			continue
+		}
 		if box, ok := recycled[class].Get().(*message); ok {
 			data := box.data
 			box.data = nil
 			boxes.Put(box)
-			if cap(data) >= n {
-				return data
-			}
+			return data
 		}
+		return make([]byte, 0, size)
 	}
 	return make([]byte, 0, n)
 }

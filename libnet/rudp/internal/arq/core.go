@@ -31,10 +31,12 @@ func (l Level) granularity() Time {
 // Config of a Core.
 type Config struct {
 	Conv       uint32
-	MaxPayload int // message bytes of a segment at most
-	RecvWindow int // segments that have come and were not read; at most 65535
-	MaxMessage int // bytes of a message that comes at most
-	PeerWindow int // segments that the peer is known to take before it has said so; default 32
+	MaxPayload int // message bytes of a segment at most, until SetMaxPayload says otherwise
+	// ShortPayload is what segments may have that any path carries; zero: all are alike. See Feedback.
+	ShortPayload int
+	RecvWindow   int // segments that have come and were not read; at most 65535
+	MaxMessage   int // bytes of a message that comes at most
+	PeerWindow   int // segments that the peer is known to take before it has said so; default 32
 	// Extended uses what other implementations of KCP do not know: acknowledgements with bitmaps and
 	// markers of skipped messages. The peer must be a Core with it, too.
 	Extended bool
@@ -50,9 +52,11 @@ type Core struct {
 	level Level
 
 	// Sending.
+	payload  int // message bytes of a segment at most, for messages that are not begun
 	queue    fifo[*message]
 	off      int  // bytes of the first message that have been sent
 	fragsLf  int  // fragments of the first message that follow; valid when off > 0
+	fragMax  int  // message bytes of each of them at most; valid when off > 0
 	queued   int  // bytes in queue, without off
 	segments int  // what they will take at least
 	deadline bool // there may be messages with deadlines in the queue
@@ -84,6 +88,7 @@ type Core struct {
 	probed   bool // tail probes were sent since
 	backoff  int  // timeouts since
 	timedOut Time // the first of them
+	stuck    Time // the first of them since una has moved; zero: none
 	late     bool // an answer to something sent before it has come
 	credit   int  // segments that may be sent before an answer to a timeout
 
@@ -118,7 +123,8 @@ type Stats struct {
 
 // New gives a conversation.
 func New(cfg Config) *Core {
-	c := &Core{cfg: cfg}
+	c := &Core{cfg: cfg, payload: cfg.MaxPayload}
+	c.in.longest = cfg.MaxPayload
 	if cfg.PeerWindow == 0 {
 		c.cfg.PeerWindow = defaultPeerWindow
 	}
@@ -136,6 +142,26 @@ func (c *Core) thrifty() bool { return c.cfg.Thrifty != nil && c.cfg.Thrifty.Loa
 
 // SetLevel changes how eagerly this side repeats. The default is Normal.
 func (c *Core) SetLevel(l Level) { c.level = l }
+
+// SetMaxPayload changes how many message bytes a segment takes at most, from the next message on: of a message that is
+// begun the number of fragments is fixed, and segments that have been sent keep their numbers and so their lengths. After
+// it was made less, Next may so have segments that need more room than new ones do.
+func (c *Core) SetMaxPayload(n int) {
+	if n == c.payload {
+		return
+	}
+	c.payload, c.segments = n, 0
+	for i := range c.queue.n {
+		if i == 0 && c.off > 0 {
+			c.segments += c.fragsLf + 1
+			continue
+		}
+		c.segments += c.full(len((*c.queue.at(i)).data))
+	}
+}
+
+// MaxPayload is how many message bytes a segment of a new message takes at most.
+func (c *Core) MaxPayload() int { return c.payload }
 
 // Stats gives the counters.
 func (c *Core) Stats() Stats { return c.stats }

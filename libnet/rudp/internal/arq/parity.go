@@ -45,7 +45,7 @@ func (c *Core) SetRedundancy(share float64) {
 	if share == 0 {
 		r.credit = 0
 	} else if r.share == 0 {
-		r.credit = float64(c.cfg.MaxPayload) // the first is sent at once: the receiver begins to keep what comes
+		r.credit = float64(c.payload) // the first is sent at once: the receiver begins to keep what comes
 	}
 	r.share = share
 }
@@ -65,14 +65,14 @@ func (c *Core) spend(kind Kind, n int) {
 	} else {
 		r.credit -= float64(n)
 	}
-	most := float64(maxCredit * (HeaderLen + c.cfg.MaxPayload))
+	most := float64(maxCredit * (HeaderLen + c.payload))
 	r.credit = min(max(r.credit, -most), most)
 }
 
 // parityWaits tells whether a parity segment is to be sent.
 func (c *Core) parityWaits() bool {
 	r := &c.redundancy
-	if r.credit <= 0 || !r.fresh && r.credit < float64(HeaderLen+c.cfg.MaxPayload) || !c.protected() || c.backoff > 0 || c.queue.n > 0 {
+	if r.credit <= 0 || !r.fresh && r.credit < float64(HeaderLen+c.payload) || !c.protected() || c.backoff > 0 || c.queue.n > 0 {
 		return false
 	}
 	first, longest := c.covered()
@@ -138,6 +138,6 @@ func (c *Core) takeFlags(flags uint8, f *Feedback) {
 		return
 	}
 	r.told, r.news = flags&ackRecovered, true
-	f.Recovered += int(n) * (HeaderLen + c.cfg.MaxPayload)
+	f.Recovered += int(n) * (HeaderLen + c.payload)
 	c.stats.Recovered += uint64(n)
 }

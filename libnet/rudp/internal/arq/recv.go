@@ -19,6 +19,8 @@ type receiver struct {
 	broken bool  // the rest of the message in part is to be dropped
 	gap    int   // messages that the peer has skipped since the last one
 
+	longest int // body that has come, or is expected
+
 	recovery *recovery // nil: the peer sends no parity segments
 	found    uint8     // segments found by them, modulo 256
 
@@ -167,7 +169,8 @@ func (c *Core) accept(frg uint8, body []byte) {
 		r.part, r.parts, r.broken = r.part[:0], 0, false
 	}
 	// What an unfinished message has left behind is used again: it costs a hostile peer no less to send.
-	if need := min(c.cfg.MaxMessage, len(body)+int(frg)*max(len(body), c.cfg.MaxPayload)); r.parts == 0 && cap(r.part) < need {
+	r.longest = max(r.longest, len(body))
+	if need := min(c.cfg.MaxMessage, len(body)+int(frg)*r.longest); r.parts == 0 && cap(r.part) < need {
 		r.part = newPart(need)
 	}
 	r.parts++

@@ -13,8 +13,8 @@ const (
 	Parity             // makes losses good: it must not share a datagram with data segments before it
 )
 
-// Send queues a copy of a message of at least one byte and at most 254 times Config.MaxPayload. A message that has a deadline and was not begun by
-// then is dropped.
+// Send queues a copy of a message of at least one byte and at most 254 times MaxPayload. A message that has a deadline and was not begun by then
+// is dropped.
 func (c *Core) Send(msg []byte, deadline Time) {
 	m := newMessage(msg)
 	m.deadline = deadline
@@ -25,7 +25,7 @@ func (c *Core) Send(msg []byte, deadline Time) {
 }
 
 // full is how many full segments n bytes take.
-func (c *Core) full(n int) int { return (n + c.cfg.MaxPayload - 1) / c.cfg.MaxPayload }
+func (c *Core) full(n int) int { return (n + c.payload - 1) / c.payload }
 
 // Expire drops the messages that are past their deadline and not begun, and tells how many.
 func (c *Core) Expire(now Time) int {
@@ -124,8 +124,8 @@ func (c *Core) expireFront(now Time) {
 	c.noteSkipped(n)
 }
 
-// Next writes the next data segment into b and gives its length. A b that has room for a full segment always
-// gets one if Ready is true; a shorter one gets what fits. Retransmissions come first.
+// Next writes the next data segment into b and gives its length. A b that has room for the longest segment since New
+// always gets one if Ready is true; a shorter one gets what fits. Retransmissions come first.
 func (c *Core) Next(now Time, b []byte) (int, Kind) {
 	if len(b) < HeaderLen {
 		return 0, None
@@ -234,6 +234,7 @@ func (c *Core) begin(now Time, b []byte) int {
 	if c.off == 0 {
 		c.segments -= c.full(len(m.data))
 		c.segments += frags
+		c.fragMax = c.payload
 	} else {
 		c.segments--
 	}
@@ -255,7 +256,10 @@ func (c *Core) begin(now Time, b []byte) int {
 // cut decides the size of the first message's next fragment in the given room, and how many follow it. KCP
 // counts fragments down, so their number is fixed with the first one, whose size is free; that fills datagrams.
 func (c *Core) cut(rest, room int) (size, frags int) {
-	full := c.cfg.MaxPayload
+	full := c.payload
+	if c.off > 0 {
+		full = c.fragMax
+	}
 	room = min(room, full)
 	if c.off == 0 {
 		if rest <= room {

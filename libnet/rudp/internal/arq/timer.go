@@ -77,6 +77,9 @@ func (c *Core) expire(now Time, f *Feedback) {
 	if c.backoff == 0 {
 		c.timedOut = now
 	}
+	if c.stuck == 0 {
+		c.stuck = now
+	}
 	c.backoff++
 	c.stats.Timeouts++
 	c.progress, c.credit = now, tailProbes
@@ -95,6 +98,7 @@ func (c *Core) expire(now Time, f *Feedback) {
 // NewPath says that the way to the peer is another one from now on, and works. Where the old one had fallen silent, all
 // that was sent by it goes out again at once, rather than when the next timeout is due.
 func (c *Core) NewPath(now Time) {
+	c.stuck = 0
 	if c.backoff == 0 {
 		return
 	}
@@ -105,13 +109,13 @@ func (c *Core) NewPath(now Time) {
 	c.backoff, c.credit, c.late, c.progress = 0, 0, false, now
 }
 
-// Silence is how long timeouts have followed one another without an acknowledgement; zero: the last one has been
-// followed by one.
+// Silence is for how long there have been timeouts and the oldest segment has not arrived, whatever else has; zero: it
+// has, since the last one.
 func (c *Core) Silence(now Time) Time {
-	if c.backoff == 0 {
+	if c.stuck == 0 {
 		return 0
 	}
-	return now - c.timedOut
+	return now - c.stuck
 }
 
 // watchWindow asks for a window that stays closed.

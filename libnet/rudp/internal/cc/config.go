@@ -16,7 +16,8 @@ type Config struct {
 	// StartGrowth is by how much slow start grows per round trip; 1 doubles. The queue that is built before
 	// the first sign of it has come back is that share of a round trip.
 	StartGrowth float64
-	// Datagram is the size of a full packet in bytes.
+	// Datagram is the size of a full packet in bytes, and the unit in which windows are counted also where packets are
+	// longer: flows with packets of different sizes come to the same window.
 	Datagram int
 	// InitialWindow, MinWindow and MaxWindow bound what is in flight, in bytes.
 	InitialWindow, MinWindow, MaxWindow int

@@ -14,6 +14,7 @@ type Controller struct {
 	// threshold ends slow start after a pause: what the path could do before. 0: there is none.
 	threshold float64
 	starting  bool // slow start
+	packets   int  // in the least window
 	dead      bool // nothing comes back
 
 	srtt, rttvar time.Duration
@@ -63,6 +64,7 @@ type Ack struct {
 func New(cfg Config, now time.Duration) Controller {
 	c := Controller{
 		cfg:      cfg,
+		packets:  cfg.MinWindow / cfg.Datagram,
 		window:   float64(cfg.InitialWindow),
 		starting: true,
 		lastSent: now,
@@ -81,6 +83,14 @@ func (c *Controller) Window() int {
 		return int(c.slow.window)
 	}
 	return int(c.window)
+}
+
+// SetDatagram changes the size of a full packet in bytes. The least window holds as many of them as before: with one in
+// flight its acknowledgement always waits for the next, which looks like a queue. Otherwise Config.Datagram stays the
+// unit.
+func (c *Controller) SetDatagram(bytes int) {
+	c.cfg.MinWindow = c.packets * bytes
+	c.window = max(c.window, float64(c.cfg.MinWindow))
 }
 
 // CanSend tells whether a further full packet may follow what is in flight.

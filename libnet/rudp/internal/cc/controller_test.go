@@ -156,3 +156,17 @@ func BenchmarkController(b *testing.B) {
 		c.OnAck(now, Ack{Bytes: 1232, RTT: 20 * ms, OneWay: time.Hour, HasOneWay: true})
 	}
 }
+
+// Two packets may be in flight at the least, whatever their size: the acknowledgement of one alone waits for the next.
+func TestLeastWindowHoldsTwoPackets(t *testing.T) {
+	for _, size := range []int{1232, 1372, 1432, 1452, 1232} {
+		c := New(Home(), 0)
+		c.SetDatagram(1452)
+		c.SetDatagram(size)
+		c.window = 0
+		c.SetDatagram(size)
+		if !c.CanSend(size) || c.CanSend(2*size) {
+			t.Errorf("packets of %d bytes: a window of %d", size, c.Window())
+		}
+	}
+}
