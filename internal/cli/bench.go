@@ -90,7 +90,10 @@ func (c *benchSimCmd) Run(ctx context.Context, w *world) error {
 			return err
 		}
 	}
-	return nil
+	if c.Compare && !c.JSON {
+		_, err = io.WriteString(w.stdout, sim.Verdict(results[0], results[1]))
+	}
+	return err
 }
 
 func (c *benchSimCmd) scenario() (sim.Scenario, error) {

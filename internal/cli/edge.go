@@ -15,6 +15,7 @@ type edgeCmd struct {
 	TrustedProxy []ipNetwork  `help:"Address or network of a reverse proxy before --http, which is believed who its clients are (X-Forwarded-For). Repeat it for several." placeholder:"CIDR"`
 	EdgeKeyFile  string       `help:"File with the edge key that the tracker asks for." placeholder:"FILE"`
 	PublicAddr   []publicAddr `help:"UDP address under which peers reach this edge, if it is not the one the tracker sees, as behind a port forwarding. Repeat it for IPv4 and IPv6." placeholder:"HOST:PORT"`
+	UploadLimit  bitRate      `help:"Most that is sent to sources, edges and viewers over sessions, in bits per second, like 500M or 2G; 0 is no limit. Viewers that the swarm cannot take wait in a queue then." default:"0" placeholder:"RATE"`
 	PublicURL    string       `name:"public-url" help:"Address under which browsers reach --http, as behind a TLS proxy; else the host peers use, with the port of --http." placeholder:"URL"`
 }
 
@@ -24,7 +25,8 @@ func (edgeCmd) Help() string {
 Examples:
 
     p2plive edge --tracker http://tracker.example:7000 --edge-key-file edge.key
-    p2plive edge --tracker http://tracker.example:7000 --udp :7100 --public-addr 203.0.113.7:7100`
+    p2plive edge --tracker http://tracker.example:7000 --udp :7100 --public-addr 203.0.113.7:7100
+    p2plive edge --tracker http://tracker.example:7000 --upload-limit 500M`
 }
 
 // Run serves until ctx ends.
@@ -34,6 +36,7 @@ func (c *edgeCmd) Run(ctx context.Context, w *world) error {
 		UDP:            string(c.UDP),
 		HTTP:           string(c.HTTP),
 		PublicURL:      c.PublicURL,
+		UploadLimit:    int64(c.UploadLimit),
 		TrustedProxies: proxies(c.TrustedProxy),
 		Logger:         w.log,
 	}

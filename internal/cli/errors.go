@@ -27,6 +27,9 @@ const (
 // errNotLive says that the time was over before the stream's source was there.
 var errNotLive = errors.New("the stream was not live")
 
+// errFull says that the time was over before the tracker let the viewer in.
+var errFull = errors.New("the stream was full")
+
 // codedError is an error that knows the exit code it leads to.
 type codedError struct {
 	code int
@@ -50,7 +53,7 @@ func ExitCode(err error) int {
 	if coded, ok := errors.AsType[*codedError](err); ok {
 		return coded.code
 	}
-	for _, away := range []error{errNotLive, signal.ErrUnreachable, signal.ErrProtocol} {
+	for _, away := range []error{errNotLive, errFull, signal.ErrUnreachable, signal.ErrProtocol} {
 		if errors.Is(err, away) {
 			return exitUnreachable
 		}

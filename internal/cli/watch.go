@@ -150,6 +150,8 @@ func neverSeen(last peer.Status, link string) error {
 		return fmt.Errorf("%w: %s", signal.ErrUnreachable, link)
 	case peer.StateWaiting:
 		return fmt.Errorf("%w: %s", errNotLive, link)
+	case peer.StateQueued, peer.StateFull:
+		return fmt.Errorf("%w: %s", errFull, link)
 	}
 	return fmt.Errorf("nothing of the stream has arrived: %s", link)
 }

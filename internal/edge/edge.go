@@ -36,6 +36,9 @@ type Config struct {
 	PublicAddrs []string
 	// PublicURL is where browsers reach HTTP. Empty: the host that peers use.
 	PublicURL string
+	// UploadLimit is what the edge may send over its sessions, in bits a
+	// second; 0: no limit. Beyond it the tracker lets no more viewers in.
+	UploadLimit int64
 	// TrustedProxies are reverse proxies before HTTP, which say in
 	// X-Forwarded-For who their clients are. Default: none.
 	TrustedProxies forwarded.Proxies
@@ -93,6 +96,7 @@ func New(cfg Config) (*Edge, error) {
 		e.http.Close()
 		return nil, fmt.Errorf("udp: %w", err)
 	}
+	e.host.SetUploadLimit(cfg.UploadLimit)
 	e.tunnels = tunnel.NewServer(tunnel.ServerConfig{Accept: e.addTunnel, ClientAddr: cfg.TrustedProxies.Client})
 	return e, nil
 }
@@ -210,7 +214,7 @@ func (e *Edge) setTicket(ticket []byte) {
 }
 
 func (e *Edge) load() signal.Load {
-	var l signal.Load
+	l := signal.Load{BudgetKbps: budgetKbps(e.cfg.UploadLimit)}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, st := range e.streams {

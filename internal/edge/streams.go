@@ -25,8 +25,13 @@ import (
 const (
 	// maxStreams bounds what one edge carries: 64 stores of 64 MiB are 4 GiB.
 	maxStreams = 64
-	// reportInterval is how often the tracker hears of load and streams.
+	// reportInterval is how often the tracker hears of load and streams, and
+	// budgetInterval of an edge with a budget: it lets viewers in by that.
 	reportInterval = 2 * time.Second
+	budgetInterval = 500 * time.Millisecond
+	// rateSpan is over what rates are taken: a group of pictures or more, for a
+	// key frame is as large as many others.
+	rateSpan = 2 * time.Second
 	// orphanTime is how long a stream is kept whose source is gone. Sources
 	// come back within seconds, viewers may still fetch what the store holds.
 	orphanTime = 60 * time.Second
@@ -47,10 +52,10 @@ type stream struct {
 	player  *playhttp.Server
 	fed     time.Time // last seen with a source or another edge
 	viewers uint32
-	sent    uint64 // bytes, at the last report
+	out     meter
+	in      meter
 	outKbps uint32
 	kbps    uint32
-	played  uint64 // bytes received, at the last report
 }
 
 // open joins a stream that a source brings. Viewers are told to go elsewhere.
@@ -93,6 +98,11 @@ func (e *Edge) carry(id wire.StreamID) (*stream, error) {
 		player: playhttp.New(hub, playhttp.Options{Public: true}),
 	}
 	e.streams[id] = st
+	st.out.add(st.fed, 0)
+	st.in.add(st.fed, 0)
+	if e.cfg.UploadLimit > 0 {
+		_ = s.SetUplink(e.cfg.UploadLimit / int64(len(e.streams))) // until share knows better
+	}
 	e.log.Info("stream carried", "stream", id)
 	e.wakeReporter()
 	return st, nil
@@ -112,16 +122,18 @@ func (e *Edge) drop(st *stream, reason string) {
 // report tells the tracker what the edge carries, and lets streams go that
 // nobody feeds any more.
 func (e *Edge) report(ctx context.Context) {
-	ticker := time.NewTicker(reportInterval)
+	interval := reportInterval
+	if e.cfg.UploadLimit > 0 {
+		interval = budgetInterval
+	}
+	ticker := time.NewTicker(interval)
 	defer ticker.Stop()
-	last := time.Now()
 	for {
 		select {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
-			e.survey(time.Since(last))
-			last = time.Now()
+			e.survey(time.Now())
 		case <-e.changed:
 		}
 		e.client.SendReport(e.reportNow())
@@ -133,7 +145,7 @@ func (e *Edge) reportNow() signal.Report {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, st := range e.streams {
-		r.Carried = append(r.Carried, signal.Carried{Stream: id, Kbps: st.kbps})
+		r.Carried = append(r.Carried, signal.Carried{Stream: id, Kbps: st.kbps, OutKbps: st.outKbps})
 	}
 	return r
 }
@@ -167,7 +179,7 @@ func (e *Edge) all() []*stream {
 }
 
 // survey updates what is known of each stream.
-func (e *Edge) survey(elapsed time.Duration) {
+func (e *Edge) survey(now time.Time) {
 	for _, st := range e.all() {
 		stats := st.swarm.Stats()
 		var viewers uint32
@@ -179,24 +191,20 @@ func (e *Edge) survey(elapsed time.Duration) {
 				fed = true
 			}
 		}
-		rate := func(now, before uint64) uint32 {
-			return uint32(float64(now-before) * 8 / 1000 / elapsed.Seconds())
-		}
-		received := stats.BytesFromEdges
 		e.mu.Lock()
 		st.viewers = viewers
-		st.outKbps, st.sent = rate(stats.BytesUploaded, st.sent), stats.BytesUploaded
-		st.kbps, st.played = rate(received, st.played), received
+		st.outKbps, st.kbps = st.out.add(now, stats.BytesUploaded), st.in.add(now, stats.BytesFromEdges)
 		if fed {
-			st.fed = time.Now()
+			st.fed = now
 		}
-		orphan := time.Since(st.fed) > orphanTime
+		orphan := now.Sub(st.fed) > orphanTime
 		e.mu.Unlock()
 		if orphan {
 			e.log.Info("stream let go: its source is gone", "stream", st.id)
 			e.drop(st, "the source is gone")
 		}
 	}
+	e.share()
 }
 
 // serveHTTP serves browsers and players that come without p2plive.

@@ -106,12 +106,13 @@ type Stats struct {
 	Dropped         uint64        // pieces not sent because a queue was full
 	FragmentsPlayed uint64
 	FragmentsMissed uint64
+	Uplink          int64 // bits a second that the line is taken to carry to others
+	Settled         bool
 	Stalls          int
 	Stalled         time.Duration
 	FirstFragment   time.Duration // from joining; 0: none yet
 	Latency         *live.Latency
 	Machine         swarm.Stats
-	Uplink          int64 // bits a second that children may take, 0: not known yet
 	StoreBytes      int
 	Sessions        []SessionStats
 }
@@ -138,6 +139,19 @@ func (s *Swarm) Stats() Stats {
 	return st
 }
 
+// Settled reports whether there is a place in every tree, and none is a
+// temporary one.
+func (s *Swarm) Settled() bool {
+	var yes bool
+	_ = s.ask(func() { yes = s.settled() })
+	return yes
+}
+
+func (s *Swarm) settled() bool {
+	m := s.machine.Stats()
+	return m.Trees > 0 && m.Attached == m.Trees && m.Temporary == 0
+}
+
 func (s *Swarm) stats() Stats {
 	m := &s.meter
 	m.advance(s.catalog)
@@ -147,9 +161,13 @@ func (s *Swarm) stats() Stats {
 		BytesUploaded: m.bytesOut, ControlBytes: m.controlOut, BadPieces: m.bad, Malformed: s.malformed.Load(), Dropped: m.dropped,
 		FragmentsPlayed: m.played, FragmentsMissed: m.missed, FirstFragment: m.first,
 		Latency: m.latency.Clone(), StoreBytes: s.store.Bytes(),
-		Machine: s.machine.Stats(), Uplink: s.uplink.told,
+		Machine: s.machine.Stats(),
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
+	st.Settled = s.settled()
+	if !s.cfg.EdgeOnly {
+		st.Uplink = s.uplink.told
+	}
 	for id, ss := range s.sessions {
 		w := s.host.way(ss)
 		st.Sessions = append(st.Sessions, SessionStats{

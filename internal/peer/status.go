@@ -11,6 +11,8 @@ import (
 const (
 	StateConnecting = "connecting" // the tracker has not answered yet
 	StateWaiting    = "waiting"    // the stream is not live
+	StateQueued     = "queued"     // it is full: the viewer waits until it is let in
+	StateFull       = "full"       // it is full, and so is its queue: the viewer asks again
 	StateBuffering  = "buffering"  // live, no fragment yet
 	StateLive       = "live"       // fragments arrive
 	StateEnded      = "ended"      // the source has said good-bye
@@ -21,6 +23,7 @@ const (
 type Status struct {
 	State             string       `json:"state"`
 	Name              string       `json:"name"`
+	QueuePlace        int          `json:"queue_place,omitempty"` // from 1, while queued
 	NAT               NATStatus    `json:"nat"`
 	BytesFromPeers    uint64       `json:"bytes_from_peers"`
 	BytesFromEdges    uint64       `json:"bytes_from_edges"`

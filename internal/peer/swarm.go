@@ -149,7 +149,12 @@ func (s *Swarm) Introduce(peers []wire.PeerInfo) error {
 // SetUplink tells the swarm what it may upload, in bits a second, so that it
 // takes on no more children. Host.SetUploadLimit is what holds it to that.
 func (s *Swarm) SetUplink(bitsPerSecond int64) error {
-	return s.call(func() { s.uplink.limit = bitsPerSecond })
+	return s.call(func() {
+		s.uplink.limit = bitsPerSecond
+		if s.cfg.Role != wire.RoleViewer { // a viewer's line is measured, and may carry less
+			s.handle(swarm.Capacity{Uplink: bitsPerSecond})
+		}
+	})
 }
 
 // PublishCatalog signs a catalog and gives it to all peers. For sources.

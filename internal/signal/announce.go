@@ -55,12 +55,15 @@ type SourceAnnounce struct {
 type ViewerAnnounce struct {
 	Stream   string // name or stream id
 	EdgeOnly bool   // no other viewer may learn of this one
+	Ticket   []byte // of one that has been let in before, and does not wait again; may be nil
 }
 
 // Load is how busy an edge is.
 type Load struct {
 	Sessions uint32 // of viewers and other edges
 	OutKbps  uint32 // sent, kbit/s
+	// BudgetKbps is what it may send, kbit/s; 0: no limit.
+	BudgetKbps uint32
 }
 
 // Report tells the tracker how this peer does; send one every few seconds, and
@@ -73,6 +76,8 @@ type Report struct {
 	LatencyMS       uint32 // source's clock to ready for the player, p95
 	FragmentsMissed uint64
 	Connections     []Connection // viewer: at most MaxConnections
+	UplinkKbps      uint32       // viewer: what it can give to others, kbit/s
+	Settled         bool         // viewer: it has found its places in the trees
 
 	Load    Load      // edge
 	Carried []Carried // edge: every stream that it carries; source: its own
@@ -83,6 +88,8 @@ type Report struct {
 type Carried struct {
 	Stream StreamID
 	Kbps   uint32 // media rate, kbit/s; 0: not known
+	// OutKbps is what an edge sends of it, kbit/s.
+	OutKbps uint32
 }
 
 // message proves and encodes the announcement for one connection.
@@ -120,7 +127,7 @@ func (a Announce) message(identity rudp.Identity, c Challenge, challengeKey rudp
 		m.Role = &signalpb.Announce_Source_{Source: s}
 	case a.Viewer != nil && a.Edge == nil && a.Source == nil:
 		m.Role = &signalpb.Announce_Viewer_{Viewer: &signalpb.Announce_Viewer{
-			Stream: a.Viewer.Stream, EdgeOnly: a.Viewer.EdgeOnly,
+			Stream: a.Viewer.Stream, EdgeOnly: a.Viewer.EdgeOnly, Ticket: a.Viewer.Ticket,
 		}}
 	default:
 		return nil, errors.New("announce: exactly one role must be set")

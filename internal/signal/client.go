@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"net/netip"
 	"net/url"
@@ -146,16 +147,23 @@ func (c *Client) Run(ctx context.Context) error {
 			c.emit(ctx, Rejected{Err: rejected})
 			return rejected
 		}
-		if !away {
+		if time.Since(began) > steadyAfter {
+			pauses.reset()
+		}
+		pause := pauses.pause()
+		var full *FullError
+		switch {
+		case errors.As(err, &full):
+			pause = full.After + rand.N(full.After/2)
+			c.log.Warn("not let in, trying again", "reason", full.Text, "in", pause.Round(time.Second))
+			c.emit(ctx, Disconnected{Err: err})
+		case !away:
 			away = true
 			c.log.Warn("tracker is away, trying again until it is back", "error", err)
 			c.emit(ctx, Disconnected{Err: err})
 		}
-		if time.Since(began) > steadyAfter {
-			pauses.reset()
-		}
 		select {
-		case <-time.After(pauses.pause()):
+		case <-time.After(pause):
 		case <-c.check:
 		case <-ctx.Done():
 			return nil

@@ -289,3 +289,20 @@ func TestAskHello(t *testing.T) {
 		t.Errorf("nobody there: %v", err)
 	}
 }
+
+// TestFull is told that a stream and its queue are full.
+func TestFull(t *testing.T) {
+	url := fakeTracker(t, func(ctx context.Context, ws *websocket.Conn) {
+		say(ctx, ws, goodHello(t))
+		hear(ctx, ws)
+		say(ctx, ws, &signalpb.ServerMessage{Body: &signalpb.ServerMessage_Error{Error: &signalpb.Error{
+			Code: signalpb.Code_CODE_STREAM_FULL, Text: "full", RetryAfterS: 60,
+		}}})
+		hear(ctx, ws)
+	})
+	c, _, _ := run(t, url)
+	var full *FullError
+	if d, ok := next(t, c).(Disconnected); !ok || !errors.As(d.Err, &full) || full.After != time.Minute || full.Text != "full" {
+		t.Errorf("%+v", d)
+	}
+}

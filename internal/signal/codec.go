@@ -58,6 +58,7 @@ func welcomeEvent(m *signalpb.Welcome, h Hello) Welcome {
 		Name:       m.GetName(),
 		State:      stateOf(m.GetState()),
 		Ticket:     m.GetTicket(),
+		Place:      int(m.GetPlace()),
 		Requests:   h.requests,
 	}
 	w.Stream, _ = StreamIDFromBytes(m.GetStreamId()) // absent: zero
@@ -65,7 +66,7 @@ func welcomeEvent(m *signalpb.Welcome, h Hello) Welcome {
 }
 
 func stateOf(s signalpb.State) State {
-	if s < signalpb.State_STATE_UNKNOWN || s > signalpb.State_STATE_ENDED {
+	if s < signalpb.State_STATE_UNKNOWN || s > signalpb.State_STATE_QUEUED {
 		return StateUnknown
 	}
 	return State(s)
@@ -82,7 +83,9 @@ func eventOf(m *signalpb.ServerMessage) (Event, error) {
 	case *signalpb.ServerMessage_StreamState:
 		s := b.StreamState
 		stream, _ := StreamIDFromBytes(s.GetStreamId())
-		return StreamState{State: stateOf(s.GetState()), Stream: stream, Name: s.GetName(), Ticket: s.GetTicket()}, nil
+		return StreamState{
+			State: stateOf(s.GetState()), Stream: stream, Name: s.GetName(), Ticket: s.GetTicket(), Place: int(s.GetPlace()),
+		}, nil
 	case *signalpb.ServerMessage_Ticket:
 		return TicketRenewed{Ticket: b.Ticket.GetTicket()}, nil
 	case *signalpb.ServerMessage_Introduce:
@@ -211,9 +214,11 @@ func (r Report) message() *signalpb.ClientMessage {
 		FragmentsMissed: r.FragmentsMissed,
 		Load:            r.Load.message(),
 		Connections:     connectionMessages(r.Connections),
+		UplinkKbps:      r.UplinkKbps,
+		Settled:         r.Settled,
 	}
 	for _, c := range r.Carried[:min(len(r.Carried), MaxCarried)] {
-		m.Carried = append(m.Carried, &signalpb.Carried{StreamId: c.Stream[:], Kbps: c.Kbps})
+		m.Carried = append(m.Carried, &signalpb.Carried{StreamId: c.Stream[:], Kbps: c.Kbps, OutKbps: c.OutKbps})
 	}
 	for _, e := range r.Edges[:min(len(r.Edges), MaxPeersRequest)] {
 		m.Edges = append(m.Edges, e[:])
@@ -222,5 +227,5 @@ func (r Report) message() *signalpb.ClientMessage {
 }
 
 func (l Load) message() *signalpb.Load {
-	return &signalpb.Load{Sessions: l.Sessions, OutKbps: l.OutKbps}
+	return &signalpb.Load{Sessions: l.Sessions, OutKbps: l.OutKbps, BudgetKbps: l.BudgetKbps}
 }

@@ -106,6 +106,9 @@ func refusal(m *signalpb.ServerMessage) error {
 		if b.Error.GetFatal() {
 			return &RejectedError{Code: b.Error.GetCode(), Text: b.Error.GetText(), Hint: b.Error.GetHint()}
 		}
+		if after := b.Error.GetRetryAfterS(); after > 0 {
+			return &FullError{Text: b.Error.GetText(), After: min(time.Duration(after)*time.Second, maxRetryAfter)}
+		}
 		return fmt.Errorf("tracker says: %s", b.Error.GetText())
 	case *signalpb.ServerMessage_Bye:
 		return fmt.Errorf("%w: %s", errClosing, b.Bye.GetReason())

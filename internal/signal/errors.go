@@ -4,6 +4,7 @@ package signal
 
 import (
 	"errors"
+	"time"
 
 	"p2plive/internal/signal/signalpb"
 )
@@ -17,6 +18,15 @@ var ErrProtocol = errors.New("not a p2plive tracker")
 
 // Code says why a tracker rejected a peer.
 type Code = signalpb.Code
+
+// FullError is the tracker's answer to a viewer of a stream that is full, and
+// whose queue is too. The client comes back by itself.
+type FullError struct {
+	Text  string        // one plain line
+	After time.Duration // not sooner
+}
+
+func (e *FullError) Error() string { return e.Text }
 
 // RejectedError is the tracker's final no: trying again with the same
 // configuration is of no use.

@@ -21,7 +21,8 @@ type Welcome struct {
 	Stream     StreamID          // zero for an edge, and for a viewer of an unknown stream
 	Name       string
 	State      State          // viewer
-	Ticket     []byte         // to present to others; nil while a viewer's stream is not live
+	Ticket     []byte         // to present to others; nil while a viewer's stream is not live, or the viewer waits
+	Place      int            // in the queue, from 1; when State is StateQueued
 	Requests   nat.RequestKey // of connection requests to TrackerUDP
 }
 
@@ -31,13 +32,15 @@ type Peers struct {
 	Peers  []PeerInfo
 }
 
-// StreamState says that the stream which a viewer asked for began or ended. A
-// name may come back with another stream id.
+// StreamState says that the stream which a viewer asked for began or ended, and
+// to one that waits its place in the queue. A name may come back with another
+// stream id.
 type StreamState struct {
 	State  State
 	Stream StreamID
 	Name   string
 	Ticket []byte // when live
+	Place  int    // in the queue, from 1; when queued
 }
 
 // TicketRenewed carries the ticket to present from now on.
@@ -79,7 +82,8 @@ const (
 )
 
 // Disconnected says that the tracker is away: once per loss, and once when it
-// could not be reached at the start. The client keeps trying.
+// could not be reached at the start. Where Err is a *FullError, the tracker has
+// no room for this peer, and each attempt is told. The client keeps trying.
 type Disconnected struct{ Err error }
 
 // Rejected is the last event when the tracker refused this peer for good; Run

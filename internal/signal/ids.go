@@ -43,6 +43,8 @@ const (
 	StateLive = State(signalpb.State_STATE_LIVE)
 	// StateEnded: the stream was live and is not any more.
 	StateEnded = State(signalpb.State_STATE_ENDED)
+	// StateQueued: the stream is live and full; the viewer waits to be let in.
+	StateQueued = State(signalpb.State_STATE_QUEUED)
 )
 
 func (s State) String() string {
@@ -51,6 +53,8 @@ func (s State) String() string {
 		return "live"
 	case StateEnded:
 		return "ended"
+	case StateQueued:
+		return "queued"
 	}
 	return "unknown"
 }

@@ -62,6 +62,9 @@ const (
 	backoffMin = 250 * time.Millisecond
 	backoffMax = 10 * time.Second
 
+	// maxRetryAfter bounds the pause that a tracker may ask for.
+	maxRetryAfter = 10 * time.Minute
+
 	// steadyAfter is how long a connection has to hold before the next loss
 	// begins with the shortest pause again.
 	steadyAfter = 10 * time.Second

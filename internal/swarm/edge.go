@@ -12,12 +12,22 @@ import (
 // place. It then gives few of them permanent places, spread over different
 // peers, and names those to all others, who move below them.
 
-// edgeRoom returns how many children an edge takes in a tree.
-func (m *Machine) edgeRoom(tr *tree) int {
+// edgeRoom returns how many children an edge takes in a tree when a neighbour
+// asks for a place. Who has just come finds less than who plays and has lost
+// a parent. While its queue is long it takes nobody: children that are leaving
+// still get what was cut before, and all of the swarm waits behind that queue.
+func (m *Machine) edgeRoom(tr *tree, n *neighbour) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
 	}
-	room := int((m.uplink*uplinkShare/100 - m.load()) / tr.rate())
+	if m.sentAt > m.now+placeQueue {
+		return 0
+	}
+	share := int64(uplinkShare)
+	if m.now-n.up < newcomerTime {
+		share = newcomerShare
+	}
+	room := int((m.uplink*share/100 - m.load()) / tr.rate())
 	return min(tr.staying()+max(room, 0), edgePlaces)
 }
 
@@ -326,9 +336,9 @@ func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
 	}
 }
 
-// freeFor returns the free slots in a tree that a neighbour is told of, and
+// freeFor returns the free slots in a tree, of free, that a neighbour is told of, and
 // whether somebody would be moved aside for it.
-func (m *Machine) freeFor(tr *tree, n *neighbour) (free int, aside bool) {
+func (m *Machine) freeFor(tr *tree, n *neighbour, free int) (told int, aside bool) {
 	switch {
 	case !m.rooted(tr):
 		return 0, false
@@ -344,7 +354,6 @@ func (m *Machine) freeFor(tr *tree, n *neighbour) (free int, aside bool) {
 		return 0, false
 	}
 	// An edge names those with free places to those that look for one.
-	free = m.free(tr)
 	if free == 0 && n.synced && !n.serves() {
 		if _, c := m.lowest(tr, n); c != nil {
 			return 1, true

@@ -22,6 +22,9 @@ const (
 	// startPatience bounds the wait for the key frame chosen first, and for
 	// what follows it: a viewer's downlink must carry the backlog first.
 	startPatience = 3 * time.Second
+	// closedQuests bounds what is kept of fragments for the next ones: about as
+	// many as are missing at a time.
+	closedQuests = 8
 	// audioLead is where an audio-only stream begins: half a second back.
 	audioLead = 6
 )
@@ -59,6 +62,11 @@ const (
 	// edgePlaces bounds an edge's children in one tree while no uplink is
 	// known, temporary ones included.
 	edgePlaces = 512
+	// newcomerShare of an edge's uplink, in percent, is what a neighbour may
+	// find in use and still get a place while it is younger than newcomerTime:
+	// the rest up to uplinkShare is for those who play.
+	newcomerShare = 75
+	newcomerTime  = 5 * time.Second
 	// edgeFanout is how many other edges an edge feeds.
 	edgeFanout = 8
 	// maxDepth is the deepest place that is taken or given. A tree of fan-out
@@ -114,15 +122,22 @@ const (
 	offerTime = time.Second
 	// catchUp bounds the pieces pushed to a new child at once.
 	catchUp = 16
+	// leavingTime is how long a parent that was left may still push what is older
+	// than the change.
+	leavingTime = time.Second
 )
 
 // A parent that falls behind.
 const (
 	// silentAfter: a neighbour that plays is heard four times a second.
 	silentAfter = 400 * time.Millisecond
-	// silentServerAfter is for edges and sources among each other: all of an
-	// edge's viewers wait when its parent has gone.
-	silentServerAfter = 250 * time.Millisecond
+	// silentServerAfter is for edges and sources among each other, beside half
+	// a round trip: all of an edge's viewers wait when its parent has gone, and
+	// what they missed meanwhile must fit into the little that their uplinks
+	// have left.
+	silentServerAfter = 150 * time.Millisecond
+	// silentEdgeAfter is for an edge that feeds a viewer.
+	silentEdgeAfter = 250 * time.Millisecond
 	// withheldAfter is how long a parent may hold back pieces that it has.
 	withheldAfter = 150 * time.Millisecond
 	// starvedAfter is how long it may itself be without them.
@@ -155,13 +170,16 @@ const (
 	edgeHaveEvery = time.Second
 	// serverHaveEvery is for sources and edges among each other. They are few,
 	// and are to notice at once when one of them goes.
-	serverHaveEvery = 100 * time.Millisecond
+	serverHaveEvery = 50 * time.Millisecond
+	// childHaveEvery is for those that an edge feeds.
+	childHaveEvery = 100 * time.Millisecond
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
 	// the peer is alive.
 	beatEvery = time.Second
-	// changeLog bounds the changes kept for have-maps; a neighbour that is
-	// further behind is told of everything.
-	changeLog = 512
+	// changeLog bounds the changes kept for have-maps: what a backlog of four
+	// seconds brings at once. A neighbour that is further behind is told of
+	// everything.
+	changeLog = 128
 )
 
 // Repair.
@@ -213,6 +231,16 @@ const (
 	// somebody else sends the piece sooner, and what is pushed must not wait.
 	// It is paid again at each hop.
 	busyQueue = 40 * time.Millisecond
+	// rescueQueue is the same at an edge for what is asked shortly before its
+	// deadline: what newcomers fetch gives way to it.
+	rescueQueue = 150 * time.Millisecond
+	// placeQueue is the queue beyond which an edge takes no child: above
+	// busyQueue, so that what newcomers fetch gives way to the places that they need.
+	placeQueue = 80 * time.Millisecond
+	// wireShare of an uplink, in percent, carries pieces: the rest is for what
+	// goes along with them. Without it a queue that never empties would grow
+	// unseen.
+	wireShare = 95
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second
@@ -256,8 +284,9 @@ const (
 	maxEdgeNeighbours = 16384
 	// maxSourceNeighbours: a source serves edges, not viewers.
 	maxSourceNeighbours = 64
-	// maxKnown bounds the peers that could be dialled.
-	maxKnown = 128
+	// maxKnown bounds the peers that could be dialled: what neighbours tell of
+	// in a quarter of a minute, and half of them are alive when half of the swarm goes.
+	maxKnown = 64
 	// dialsAtOnce bounds the dials under way: a handshake's datagram is 77 ms
 	// on a line of 128 kbit/s, and comes again after 200 ms.
 	dialsAtOnce = 3

@@ -26,7 +26,7 @@ func (r *registry) requestPeers(now time.Time, id connID, n int, exclude peerSet
 	n = min(n, signal.MaxPeersRequest)
 	s := r.streamOf(m)
 	switch {
-	case s == nil:
+	case s == nil || m.queued != nil:
 		r.send(m, peersMessage(signal.StreamID{}, nil))
 	case m.role == wire.RoleSource:
 		r.offerEdges(s, n, exclude)

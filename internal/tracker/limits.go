@@ -63,6 +63,27 @@ const (
 	carryAgain = 10 * time.Second
 )
 
+// The queue of a stream that is full.
+const (
+	// maxQueue bounds it: most of the connections that a tracker takes.
+	maxQueue = 40_000
+
+	// maxQueueFrom keeps one address from filling it: 78 would have to work
+	// together. A school's viewers may wait behind one address.
+	maxQueueFrom = 512
+
+	// placeNews is how often a viewer that waits hears of its place: 8,000
+	// short messages a second where the queue is full.
+	placeNews = 5 * time.Second
+
+	// retryFull is when those may come back whom the queue had no room for.
+	retryFull = 30 * time.Second
+
+	// believeTickets is for how long after its start a tracker believes tickets
+	// that it cannot check: by then all peers of the one before have come back.
+	believeTickets = time.Minute
+)
+
 // Limits of connections.
 const (
 	// queueSize bounds the messages that wait for one slow connection; when

@@ -35,6 +35,7 @@ type announcement struct {
 	// viewer
 	target   string // lower-case name or id of the stream
 	edgeOnly bool
+	let      signal.StreamID // it has been let into this stream before; zero: none
 }
 
 // member is an announced peer.
@@ -46,10 +47,16 @@ type member struct {
 	ways    []signal.Way  // viewer: of its connections, as they are counted
 	nat     nat.Class     // zero: not known yet
 
+	// viewer
+	queued *stream   // waits to be let into it; nil: it does not wait
+	place  int       // in the queue, as it was told
+	toldAt time.Time // when
+
 	// edge
-	assigned uint32                        // peers sent here since its last report
-	carries  map[signal.StreamID]uint32    // kbit/s
-	asked    map[signal.StreamID]time.Time // told to carry
+	assigned uint32                             // peers sent here since its last report
+	reported time.Time                          // when it came
+	carries  map[signal.StreamID]signal.Carried // by its last report
+	asked    map[signal.StreamID]time.Time      // told to carry
 }
 
 func (m *member) sessions() uint64 { return uint64(m.load.Sessions) + uint64(m.assigned) }

@@ -3,6 +3,8 @@
 package tracker
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
@@ -48,13 +50,18 @@ var (
 		"Media bytes that viewers report to have received.", []string{"from"}, nil)
 	requestsDesc = prometheus.NewDesc("p2plive_tracker_connection_requests_total",
 		"Connection requests on the UDP port, by what became of them.", []string{"outcome"}, nil)
+	queueDesc  = prometheus.NewDesc("p2plive_tracker_queue_length", "Viewers that wait to be let into a stream.", nil, nil)
+	oldestDesc = prometheus.NewDesc("p2plive_tracker_queue_oldest_seconds",
+		"How long the first viewer in a queue has waited; of several queues the longest.", nil, nil)
+	waitDesc = prometheus.NewDesc("p2plive_tracker_queue_wait_seconds",
+		"How long viewers have waited that were let in then.", nil, nil)
 	missedDesc = prometheus.NewDesc("p2plive_viewer_fragments_missed_total",
 		"Fragments that viewers report to have missed.", nil, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (t *Tracker) Describe(ch chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{peersDesc, liveDesc, bytesDesc, missedDesc, requestsDesc} {
+	for _, d := range []*prometheus.Desc{peersDesc, liveDesc, bytesDesc, missedDesc, requestsDesc, queueDesc, oldestDesc, waitDesc} {
 		ch <- d
 	}
 }
@@ -62,11 +69,12 @@ func (t *Tracker) Describe(ch chan<- *prometheus.Desc) {
 // Collect implements prometheus.Collector.
 func (t *Tracker) Collect(ch chan<- prometheus.Metric) {
 	t.mu.Lock()
-	c, sum, requests := t.reg.census(), t.reg.totals, t.reg.meet.Stats()
+	c, sum, requests, queue := t.reg.census(), t.reg.totals, t.reg.meet.Stats(), t.reg.queues(time.Now())
 	t.mu.Unlock()
-	gauge := func(d *prometheus.Desc, v int, labels ...string) {
-		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, float64(v), labels...)
+	level := func(d *prometheus.Desc, v float64, labels ...string) {
+		ch <- prometheus.MustNewConstMetric(d, prometheus.GaugeValue, v, labels...)
 	}
+	gauge := func(d *prometheus.Desc, v int, labels ...string) { level(d, float64(v), labels...) }
 	count := func(d *prometheus.Desc, v uint64, labels ...string) {
 		ch <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(v), labels...)
 	}
@@ -74,6 +82,9 @@ func (t *Tracker) Collect(ch chan<- prometheus.Metric) {
 	gauge(peersDesc, c.sources, "source")
 	gauge(peersDesc, c.viewers, "viewer")
 	gauge(liveDesc, c.streams)
+	gauge(queueDesc, queue.Waiting)
+	level(oldestDesc, queue.Oldest.Seconds())
+	ch <- prometheus.MustNewConstSummary(waitDesc, queue.Served, queue.Waited.Seconds(), nil)
 	count(bytesDesc, sum.fromPeers, "peers")
 	count(bytesDesc, sum.fromEdges, "edges")
 	count(missedDesc, sum.missed)

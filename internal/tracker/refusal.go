@@ -4,6 +4,7 @@ package tracker
 
 import (
 	"fmt"
+	"time"
 
 	"p2plive/internal/signal/signalpb"
 )
@@ -13,20 +14,24 @@ type refusal struct {
 	code  signalpb.Code
 	text  string
 	hint  string
-	again bool // the peer may try again as it is
+	again bool          // the peer may try again as it is
+	after time.Duration // not sooner; 0: as it likes
 }
 
 func (r *refusal) Error() string { return r.text }
 
 func (r *refusal) message() *signalpb.ServerMessage {
 	return &signalpb.ServerMessage{Body: &signalpb.ServerMessage_Error{Error: &signalpb.Error{
-		Code: r.code, Text: r.text, Hint: r.hint, Fatal: !r.again,
+		Code: r.code, Text: r.text, Hint: r.hint, Fatal: !r.again, RetryAfterS: uint32(r.after / time.Second),
 	}}}
 }
 
 var (
 	refuseFull = &refusal{
 		code: signalpb.Code_CODE_FULL, text: "the tracker is full", again: true,
+	}
+	refuseCrowd = &refusal{
+		code: signalpb.Code_CODE_STREAM_FULL, text: "the stream is full, and so is its queue", again: true, after: retryFull,
 	}
 	refuseStopping = &refusal{
 		code: signalpb.Code_CODE_FULL, text: "the tracker is stopping", again: true,

@@ -11,6 +11,7 @@ import (
 
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
+	"p2plive/internal/swarm/admission"
 	"p2plive/internal/wire"
 	"p2plive/libnet/nat"
 )
@@ -32,6 +33,7 @@ type registry struct {
 	tags    map[[8]byte]*member  // by that of their connection requests
 	ended   recent
 	totals  totals
+	past    admission.Stats // of streams that have ended
 	meet    *nat.Rendezvous
 
 	onGreedy func(signal.PeerID) // once for each connection; nil: nobody is told
@@ -117,6 +119,11 @@ func (r *registry) admit(a announcement, old *member) *refusal {
 		if r.streams[a.stream] == nil && len(r.streams) >= maxStreams {
 			return refuseFull
 		}
+	case wire.RoleViewer:
+		if s := r.find(a.target); s != nil && a.let != s.id &&
+			s.control.Refuses(a.peer, prefixOf(a.observed)) {
+			return refuseCrowd
+		}
 	}
 	return nil
 }
@@ -136,7 +143,11 @@ func (r *registry) joinEdge(now time.Time, m *member) {
 	m.asked = make(map[signal.StreamID]time.Time)
 	r.send(m, welcome(m, &signalpb.Welcome{Ticket: r.renew(now, m, signal.StreamID{})}))
 	for _, s := range r.sortedStreams() {
-		if s.source != nil && len(r.carriers(s)) == 0 {
+		if len(r.carriers(s)) > 0 {
+			continue
+		}
+		r.supply(s)
+		if s.source != nil {
 			r.send(s.source, peersMessage(s.id, []*signalpb.PeerInfo{m.infoFor(s.source)}))
 		}
 	}
@@ -153,7 +164,7 @@ func (r *registry) joinSource(now time.Time, m *member) {
 	}
 	fresh := s == nil
 	if fresh {
-		s = &stream{id: m.stream, name: m.name, since: now, byEdge: make(map[signal.PeerID]bool)}
+		s = newStream(now, m.stream, m.name)
 		for id, e := range r.edges {
 			if _, ok := e.carries[s.id]; ok {
 				s.byEdge[id] = true
@@ -172,11 +183,14 @@ func (r *registry) joinSource(now time.Time, m *member) {
 }
 
 func (r *registry) joinViewer(now time.Time, m *member) {
-	if r.viewers[m.target] == nil {
-		r.viewers[m.target] = new(audience)
-	}
-	r.viewers[m.target].add(m)
 	s := r.find(m.target)
+	if s != nil && r.knock(now, m, s) == admission.Queued {
+		r.send(m, welcome(m, &signalpb.Welcome{
+			StreamId: s.id[:], Name: s.name, State: signalpb.State_STATE_QUEUED, Place: uint32(m.place),
+		}))
+		return
+	}
+	r.seat(m)
 	if s == nil {
 		state := signalpb.State_STATE_UNKNOWN
 		if r.ended.has(m.target) {
@@ -222,6 +236,7 @@ func (r *registry) remove(now time.Time, m *member, bye bool) {
 			if s.byEdge[m.peer] || s.bySource[m.peer] {
 				delete(s.byEdge, m.peer)
 				delete(s.bySource, m.peer)
+				r.supply(s)
 				r.rescue(s)
 			}
 		}
@@ -235,20 +250,25 @@ func (r *registry) remove(now time.Time, m *member, bye bool) {
 			r.end(s)
 		}
 	default:
-		a := r.viewers[m.target]
-		a.remove(m)
-		if len(a.list) == 0 {
-			delete(r.viewers, m.target)
-		}
+		r.removeViewer(now, m, bye)
 	}
 }
 
 // begin tells the viewers who wait that a stream is live.
 func (r *registry) begin(now time.Time, s *stream) {
+	r.supply(s)
+	var queued []*member
 	for v := range r.watching(s) {
-		r.send(v, &signalpb.ServerMessage{Body: &signalpb.ServerMessage_StreamState{StreamState: &signalpb.StreamState{
-			State: signalpb.State_STATE_LIVE, StreamId: s.id[:], Name: s.name, Ticket: r.renew(now, v, s.id),
-		}}})
+		switch r.knock(now, v, s) {
+		case admission.Admitted:
+			r.send(v, r.live(now, v, s))
+		case admission.Queued:
+			v.place, v.toldAt = 0, time.Time{} // it hears of it with the next tick, if it still waits
+			queued = append(queued, v)
+		}
+	}
+	for _, v := range queued {
+		r.unseat(v)
 	}
 	if len(r.carriers(s)) > 0 {
 		r.giveAllPeers(now, s)
@@ -259,6 +279,7 @@ func (r *registry) end(s *stream) {
 	delete(r.streams, s.id)
 	delete(r.names, s.name)
 	r.ended.add(s.name, s.id.String())
+	r.dissolve(s)
 	for v := range r.watching(s) {
 		v.renewAt = time.Time{}
 		r.send(v, &signalpb.ServerMessage{Body: &signalpb.ServerMessage_StreamState{StreamState: &signalpb.StreamState{
@@ -280,6 +301,10 @@ func (r *registry) tick(now time.Time) []output {
 		if s.source == nil && now.Sub(s.goneAt) >= holdName {
 			r.end(s)
 		}
+	}
+	for _, s := range r.sortedStreams() {
+		r.letIn(now, s)
+		r.tellPlaces(now, s)
 	}
 	for _, m := range r.members {
 		if m.renewAt.IsZero() || now.Before(m.renewAt) {

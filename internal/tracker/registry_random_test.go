@@ -31,7 +31,10 @@ func TestRegistryAtRandom(t *testing.T) {
 				case 4, 5:
 					w.leave(any(), rng.IntN(2) == 0)
 				case 6:
-					w.report(any(), carrying(byte(rng.IntN(4)), byte(rng.IntN(4))))
+					rep := carrying(byte(rng.IntN(4)), byte(rng.IntN(4)))
+					rep.Load = signal.Load{BudgetKbps: uint32(rng.IntN(4)) * 10_000, OutKbps: uint32(rng.IntN(10_000))}
+					rep.UplinkKbps, rep.Settled = uint32(rng.IntN(5000)), rng.IntN(2) == 0
+					w.report(any(), rep)
 				case 7:
 					w.report(any(), signal.Report{Edges: []signal.PeerID{{byte(rng.IntN(8))}}})
 				case 8:
@@ -62,6 +65,19 @@ func checkConsistent(t *testing.T, r *registry) {
 	watching := 0
 	for _, a := range r.viewers {
 		watching += len(a.list)
+		for _, m := range a.list {
+			if m.queued != nil {
+				t.Fatalf("viewer %d waits, and is named to others", m.id)
+			}
+		}
+	}
+	for _, m := range r.members {
+		if m.queued != nil {
+			watching++
+			if r.streams[m.queued.id] != m.queued {
+				t.Fatalf("viewer %d waits for a stream that has ended", m.id)
+			}
+		}
 	}
 	if c := r.census(); c.edges+c.sources+watching != len(r.members) {
 		t.Fatalf("%d edges, %d sources and %d viewers are %d members", c.edges, c.sources, watching, len(r.members))

@@ -38,6 +38,8 @@ func (r *registry) mayConnect(asker, other nat.PeerKey) string {
 		return "The other peer is not connected to the tracker."
 	case a.role != wire.RoleViewer || b.role != wire.RoleViewer:
 		return "Only viewers need help to reach each other."
+	case a.queued != nil || b.queued != nil:
+		return "One of the two waits to be let in."
 	case a.edgeOnly || b.edgeOnly:
 		return "One of the two takes the stream from edges only."
 	case r.streamOf(a) == nil || r.streamOf(a) != r.streamOf(b):

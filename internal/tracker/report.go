@@ -48,7 +48,14 @@ func (r *registry) report(now time.Time, id connID, rep signal.Report) []output 
 		m.last = signal.Report{
 			BytesFromPeers: rep.BytesFromPeers, BytesFromEdges: rep.BytesFromEdges, FragmentsMissed: rep.FragmentsMissed,
 		}
+		if m.queued != nil {
+			break
+		}
 		r.viewers[m.target].count(m, r.waysOf(m, rep.Connections))
+		if s := r.streamOf(m); s != nil {
+			s.control.Report(m.peer, int64(rep.UplinkKbps)*1000, rep.Settled)
+			r.letIn(now, s)
+		}
 	}
 	return r.flush()
 }
@@ -70,11 +77,11 @@ func (r *registry) waysOf(m *member, list []signal.Connection) []signal.Way {
 }
 
 func (r *registry) reportEdge(now time.Time, m *member, rep signal.Report) {
-	m.load, m.assigned = rep.Load, 0
+	m.load, m.assigned, m.reported = rep.Load, 0, now
 	old := m.carries
-	m.carries = make(map[signal.StreamID]uint32, len(rep.Carried))
+	m.carries = make(map[signal.StreamID]signal.Carried, len(rep.Carried))
 	for _, c := range rep.Carried {
-		m.carries[c.Stream] = c.Kbps
+		m.carries[c.Stream] = c
 		delete(m.asked, c.Stream)
 		if s := r.streams[c.Stream]; s != nil && c.Kbps > 0 {
 			s.kbps = c.Kbps
@@ -84,6 +91,7 @@ func (r *registry) reportEdge(now time.Time, m *member, rep signal.Report) {
 		if _, still := m.carries[stream]; !still {
 			if s := r.streams[stream]; s != nil {
 				delete(s.byEdge, m.peer)
+				r.supply(s)
 				r.rescue(s)
 			}
 		}
@@ -94,6 +102,12 @@ func (r *registry) reportEdge(now time.Time, m *member, rep signal.Report) {
 			continue
 		}
 		r.gain(now, s, func() { s.byEdge[m.peer] = true })
+	}
+	for _, c := range rep.Carried {
+		if s := r.streams[c.Stream]; s != nil {
+			r.supply(s)
+			r.letIn(now, s)
+		}
 	}
 }
 
@@ -124,7 +138,9 @@ func (r *registry) reportSource(now time.Time, m *member, rep signal.Report) {
 func (r *registry) gain(now time.Time, s *stream, change func()) {
 	before := len(r.carriers(s))
 	change()
+	r.supply(s)
 	if before == 0 && len(r.carriers(s)) > 0 {
 		r.giveAllPeers(now, s)
 	}
+	r.letIn(now, s)
 }

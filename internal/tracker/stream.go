@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"p2plive/internal/signal"
+	"p2plive/internal/swarm/admission"
 )
 
 // stream is one that is live, or whose source vanished less than holdName ago.
@@ -16,6 +17,9 @@ type stream struct {
 	since  time.Time
 	goneAt time.Time // of the source
 	kbps   uint32
+
+	// control lets its viewers in; those that wait are in its queue.
+	control *admission.Control[signal.PeerID]
 
 	// The edges that carry it, by their own word and by the source's.
 	byEdge   map[signal.PeerID]bool

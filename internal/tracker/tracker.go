@@ -113,7 +113,7 @@ func New(cfg Config) (*Tracker, error) {
 	t := &Tracker{
 		log:       log,
 		key:       key,
-		door:      door{edgeKey: cfg.EdgeKey, publishKey: cfg.PublishKey},
+		door:      door{edgeKey: cfg.EdgeKey, publishKey: cfg.PublishKey, tickets: key.Public().(ed25519.PublicKey), began: time.Now()},
 		guard:     newGuard(),
 		proxies:   cfg.TrustedProxies,
 		metrics:   newMetrics(),

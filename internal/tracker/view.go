@@ -16,6 +16,7 @@ type StreamView struct {
 	ID      signal.StreamID `json:"id"`
 	Live    bool            `json:"live"`
 	Viewers int             `json:"viewers"`
+	Queue   int             `json:"queue"` // those that wait to be let in
 	Edges   int             `json:"edges"`
 	Since   time.Time       `json:"since"`
 	Kbps    uint32          `json:"kbps,omitempty"` // media rate, as the source or an edge reports it
@@ -27,6 +28,7 @@ type StreamDetail struct {
 	ID      signal.StreamID `json:"id"`
 	Live    bool            `json:"live"`
 	Viewers int             `json:"viewers"`
+	Queue   int             `json:"queue"`
 	Since   time.Time       `json:"since"`
 	Kbps    uint32          `json:"kbps,omitempty"`
 	Edges   []EdgeAddress   `json:"edges"`
@@ -61,6 +63,7 @@ type NodeView struct {
 	HTTPURL  string        `json:"http_url"`
 	Sessions uint32        `json:"sessions"`
 	OutKbps  uint32        `json:"out_kbps"`
+	Budget   uint32        `json:"budget_kbps,omitempty"` // 0: no limit
 	Streams  int           `json:"streams"`
 }
 
@@ -81,7 +84,8 @@ func (r *registry) streamViews() []StreamView {
 	list := make([]StreamView, 0, len(r.streams))
 	for _, s := range r.sortedStreams() {
 		list = append(list, StreamView{
-			Name: s.name, ID: s.id, Live: true, Viewers: r.viewerCount(s), Edges: len(r.carriers(s)), Since: s.since, Kbps: s.kbps,
+			Name: s.name, ID: s.id, Live: true, Viewers: r.viewerCount(s), Queue: s.control.Stats(0).Waiting,
+			Edges: len(r.carriers(s)), Since: s.since, Kbps: s.kbps,
 		})
 	}
 	return list
@@ -93,8 +97,8 @@ func (r *registry) streamDetail(target string) (StreamDetail, bool) {
 		return StreamDetail{}, false
 	}
 	d := StreamDetail{
-		Name: s.name, ID: s.id, Live: true, Viewers: r.viewerCount(s), Since: s.since, Kbps: s.kbps, Edges: []EdgeAddress{},
-		Paths: r.paths(s),
+		Name: s.name, ID: s.id, Live: true, Viewers: r.viewerCount(s), Queue: s.control.Stats(0).Waiting,
+		Since: s.since, Kbps: s.kbps, Edges: []EdgeAddress{}, Paths: r.paths(s),
 	}
 	for _, e := range r.carriers(s) {
 		d.Edges = append(d.Edges, EdgeAddress{PeerID: e.peer, HTTPURL: e.httpURL, UDP: signal.FormatAddrs(e.addrs)})
@@ -125,7 +129,8 @@ func (r *registry) nodes() NodesView {
 	v := NodesView{Sources: c.sources, Viewers: c.viewers, Edges: []NodeView{}}
 	for _, e := range r.allEdges() {
 		v.Edges = append(v.Edges, NodeView{
-			PeerID: e.peer, HTTPURL: e.httpURL, Sessions: e.load.Sessions, OutKbps: e.load.OutKbps, Streams: len(e.carries),
+			PeerID: e.peer, HTTPURL: e.httpURL, Sessions: e.load.Sessions, OutKbps: e.load.OutKbps,
+			Budget: e.load.BudgetKbps, Streams: len(e.carries),
 		})
 	}
 	return v

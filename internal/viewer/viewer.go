@@ -29,8 +29,15 @@ import (
 	"p2plive/libnet/rudp"
 )
 
-// reportInterval is how often the tracker hears how a viewer does.
-const reportInterval = 5 * time.Second
+const (
+	// reportInterval is how often the tracker hears how a viewer does.
+	reportInterval = 5 * time.Second
+	// settleInterval is how often a viewer that has just come looks whether it
+	// has found its places. It says so at once: others may wait for it.
+	settleInterval = 250 * time.Millisecond
+	// placeInterval is how often the log tells of a place in the queue.
+	placeInterval = 15 * time.Second
+)
 
 // natInterval is the least time between two discoveries of the NAT's behaviour:
 // one for each connection to the tracker, unless those break all the time.
@@ -63,6 +70,8 @@ type Viewer struct {
 	start  time.Time
 	stun   chan string // capacity 1: the server to ask about the NAT
 
+	changed chan struct{} // capacity 1: wakes the reporter
+
 	measure   sync.Once
 	measuring sync.WaitGroup
 
@@ -70,17 +79,21 @@ type Viewer struct {
 	swarm  *peer.Swarm // nil until the stream is live
 	name   string
 	state  string
+	place  int              // in the tracker's queue; 0: none
+	placed time.Time        // when the log told of it last
+	ticket []byte           // the newest; nil: never let in
 	last   peer.Stats       // of the swarm that was left, empty before the first
 	addrs  []netip.AddrPort // as they were announced; nil: not yet
 	mapped netip.AddrPort   // the one of them that a router forwards
-	lead   time.Duration    // from the start to joining; 0: the stream had to be waited for
+	asked  time.Time        // when the first picture began to be waited for; zero: the stream is not live yet
+	lead   time.Duration    // from there to joining
 }
 
 // New checks the configuration and binds the sockets.
 func New(cfg Config) (*Viewer, error) {
 	v := &Viewer{
 		cfg: cfg, log: cfg.Logger, hub: play.NewHub(), start: time.Now(), state: peer.StateConnecting,
-		stun: make(chan string, 1),
+		stun: make(chan string, 1), changed: make(chan struct{}, 1),
 		last: peer.Stats{Latency: &live.Latency{}},
 	}
 	if v.log == nil {
@@ -168,7 +181,7 @@ func (v *Viewer) announce(ctx context.Context, hello signal.Hello) (signal.Annou
 		default: // the one before has not been asked yet
 		}
 	}
-	a := signal.Announce{Viewer: &signal.ViewerAnnounce{Stream: v.stream, EdgeOnly: v.cfg.EdgeOnly}}
+	a := signal.Announce{Viewer: &signal.ViewerAnnounce{Stream: v.stream, EdgeOnly: v.cfg.EdgeOnly, Ticket: v.lastTicket()}}
 	if !v.cfg.EdgeOnly { // else nobody needs them
 		a.UDPAddrs, a.Mapped = v.host.Addresses(ctx, hello), v.host.Mapped()
 		v.mu.Lock()
@@ -236,21 +249,21 @@ func (v *Viewer) follow() error {
 				v.host.UseTracker(e.TrackerUDP, e.Requests)
 			}
 			v.client.SendNAT(v.host.Class())
-			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
+			v.wake()
+			if err := v.become(signal.StreamState{State: e.State, Stream: e.Stream, Name: e.Name, Ticket: e.Ticket, Place: e.Place}); err != nil {
 				return err
 			}
 		case signal.StreamState:
-			if err := v.become(e.State, e.Stream, e.Name, e.Ticket); err != nil {
+			if err := v.become(e); err != nil {
 				return err
 			}
 		case signal.TicketRenewed:
-			if s := v.joined(); s != nil {
-				s.SetTicket(e.Ticket)
-			}
+			v.setTicket(e.Ticket)
 		case signal.Punch:
 			v.host.HandlePunch(e)
 		case signal.Disconnected:
 			v.host.UseTracker("", nat.RequestKey{})
+			v.turnedAway(e.Err)
 		case signal.Peers:
 			if s := v.joined(); s != nil {
 				_ = s.Introduce(v.host.Infos(e.Peers))
@@ -260,30 +273,23 @@ func (v *Viewer) follow() error {
 	return nil
 }
 
-// become joins the stream when it is live.
-func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, ticket []byte) error {
-	if state != signal.StateLive {
-		if v.joined() == nil {
-			v.log.Info("the stream is not live yet; waiting for it", "stream", v.stream)
-			v.setState(peer.StateWaiting)
-		}
+// become joins the stream when it is live and the tracker lets the viewer in.
+func (v *Viewer) become(e signal.StreamState) error {
+	if e.State != signal.StateLive {
+		if s := v.joined(); s == nil || e.State == signal.StateQueued && s.Stream() != e.Stream {
+			v.await(e)
+		} // else it plays on, whatever the tracker says
 		return nil
 	}
-	v.mu.Lock()
-	v.name = name
-	if v.state == peer.StateConnecting {
-		v.lead = time.Since(v.start)
-	}
-	v.state = peer.StateLive
-	s := v.swarm
-	v.mu.Unlock()
-	if s != nil && s.Stream() == stream {
-		s.SetTicket(ticket)
+	v.begin(e)
+	v.setTicket(e.Ticket)
+	s := v.joined()
+	if s != nil && s.Stream() == e.Stream {
 		return nil
 	}
 	v.leave("the stream has changed")
 	s, err := v.host.Join(peer.SwarmConfig{
-		Stream: stream, Role: wire.RoleViewer, Output: v.hub, Ticket: ticket,
+		Stream: e.Stream, Role: wire.RoleViewer, Output: v.hub, Ticket: e.Ticket,
 		Store: v.cfg.Store, Machine: swarm.Config{Window: v.cfg.Store.Span}, EdgeOnly: v.cfg.EdgeOnly,
 		WantPeers: func(n int) { v.client.RequestPeers(n) },
 		ReportBad: v.client.ReportBadPiece,
@@ -297,6 +303,7 @@ func (v *Viewer) become(state signal.State, stream wire.StreamID, name string, t
 	v.mu.Lock()
 	v.swarm = s
 	v.mu.Unlock()
+	v.wake()
 	return nil
 }
 
@@ -318,12 +325,6 @@ func (v *Viewer) joined() *peer.Swarm {
 	return v.swarm
 }
 
-func (v *Viewer) setState(state string) {
-	v.mu.Lock()
-	v.state = state
-	v.mu.Unlock()
-}
-
 // Stats returns the counters of the viewer's part in the swarm.
 func (v *Viewer) Stats() peer.Stats {
 	if s := v.joined(); s != nil {
@@ -338,9 +339,10 @@ func (v *Viewer) Stats() peer.Stats {
 func (v *Viewer) Status() peer.Status {
 	st := v.Stats()
 	v.mu.Lock()
-	name, state, lead := v.name, v.state, v.lead
+	name, state, place, lead := v.name, v.state, v.place, v.lead
 	v.mu.Unlock()
 	status := peer.NewStatus(st, name, state)
+	status.QueuePlace = place
 	if status.FirstFragmentMS > 0 {
 		status.FirstFragmentMS += lead.Milliseconds()
 	}
@@ -348,27 +350,4 @@ func (v *Viewer) Status() peer.Status {
 	socket := v.host.Endpoint().Stats()
 	status.WireBytesSent, status.WireBytesReceived = socket.BytesOut, socket.BytesIn
 	return status
-}
-
-// report tells the tracker how the viewer does.
-func (v *Viewer) report(ctx context.Context) {
-	ticker := time.NewTicker(reportInterval)
-	defer ticker.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case <-ticker.C:
-		}
-		st := v.Stats()
-		var connections []signal.Connection
-		for _, s := range st.Sessions[:min(len(st.Sessions), signal.MaxConnections)] {
-			connections = append(connections, signal.Connection{Peer: s.Peer, Path: s.Path})
-		}
-		v.client.SendReport(signal.Report{
-			Connections:    connections,
-			BytesFromPeers: st.BytesFromPeers, BytesFromEdges: st.BytesFromEdges, BytesUploaded: st.BytesUploaded,
-			LatencyMS: uint32(st.Latency.Percentile(0.95)), FragmentsMissed: st.FragmentsMissed,
-		})
-	}
 }

@@ -10,6 +10,7 @@ const explain: Record<string, string> = {
   connecting: "Asking the tracker for the stream.",
   waiting: "The stream is not live yet. It starts here by itself.",
   buffering: "Found it. The first picture is on its way.",
+  full: "The stream is full, and so is its queue. This page asks again by itself.",
 };
 
 const player = new Player(byId<HTMLVideoElement>("video"), async () => {
@@ -32,7 +33,7 @@ player.oncatalog = (c) => {
 player.onstatus = (s: Status | null) => {
   if (!s) return;
   panel.setStatus(s);
-  const text = explain[s.state];
+  const text = s.queue_place ? `The stream is full. You are number ${s.queue_place} in the queue, and it starts here by itself.` : explain[s.state];
   if (state === "waiting" && text) showState("waiting", text);
 };
 showState("connecting");

@@ -40,6 +40,7 @@ export interface Peer {
 export interface Status {
   state: string;
   name: string;
+  queue_place?: number;
   viewers?: number;
   bytes_from_peers: number;
   bytes_from_edges: number;

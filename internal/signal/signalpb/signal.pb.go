@@ -88,6 +88,7 @@ const (
 	State_STATE_UNKNOWN     State = 1 // no source has announced it yet
 	State_STATE_LIVE        State = 2
 	State_STATE_ENDED       State = 3 // was live and is not any more
+	State_STATE_QUEUED      State = 4 // live, but full: the viewer waits until it is let in
 )
 
 // Enum value maps for State.
@@ -97,12 +98,14 @@ var (
 		1: "STATE_UNKNOWN",
 		2: "STATE_LIVE",
 		3: "STATE_ENDED",
+		4: "STATE_QUEUED",
 	}
 	State_value = map[string]int32{
 		"STATE_UNSPECIFIED": 0,
 		"STATE_UNKNOWN":     1,
 		"STATE_LIVE":        2,
 		"STATE_ENDED":       3,
+		"STATE_QUEUED":      4,
 	}
 )
 
@@ -149,6 +152,7 @@ const (
 	Code_CODE_REPLACED          Code = 9  // the same source or edge connected again elsewhere
 	Code_CODE_FULL              Code = 10 // a limit of the tracker is reached; try later
 	Code_CODE_RATE_LIMITED      Code = 11 // too many messages; try later
+	Code_CODE_STREAM_FULL       Code = 12 // the stream is full, and so is its queue; try later
 )
 
 // Enum value maps for Code.
@@ -166,6 +170,7 @@ var (
 		9:  "CODE_REPLACED",
 		10: "CODE_FULL",
 		11: "CODE_RATE_LIMITED",
+		12: "CODE_STREAM_FULL",
 	}
 	Code_value = map[string]int32{
 		"CODE_UNSPECIFIED":       0,
@@ -180,6 +185,7 @@ var (
 		"CODE_REPLACED":          9,
 		"CODE_FULL":              10,
 		"CODE_RATE_LIMITED":      11,
+		"CODE_STREAM_FULL":       12,
 	}
 )
 
@@ -869,10 +875,12 @@ type Report struct {
 	BytesUploaded   uint64                 `protobuf:"varint,3,opt,name=bytes_uploaded,json=bytesUploaded,proto3" json:"bytes_uploaded,omitempty"`
 	LatencyMs       uint32                 `protobuf:"varint,4,opt,name=latency_ms,json=latencyMs,proto3" json:"latency_ms,omitempty"` // source's clock to ready for the player, p95
 	FragmentsMissed uint64                 `protobuf:"varint,5,opt,name=fragments_missed,json=fragmentsMissed,proto3" json:"fragments_missed,omitempty"`
-	Load            *Load                  `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`               // edge
-	Carried         []*Carried             `protobuf:"bytes,7,rep,name=carried,proto3" json:"carried,omitempty"`         // edge: the streams it carries; source: its own
-	Edges           [][]byte               `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`             // source: edges that have a session with it
-	Connections     []*Connection          `protobuf:"bytes,9,rep,name=connections,proto3" json:"connections,omitempty"` // viewer
+	Load            *Load                  `protobuf:"bytes,6,opt,name=load,proto3" json:"load,omitempty"`                                 // edge
+	Carried         []*Carried             `protobuf:"bytes,7,rep,name=carried,proto3" json:"carried,omitempty"`                           // edge: the streams it carries; source: its own
+	Edges           [][]byte               `protobuf:"bytes,8,rep,name=edges,proto3" json:"edges,omitempty"`                               // source: edges that have a session with it
+	Connections     []*Connection          `protobuf:"bytes,9,rep,name=connections,proto3" json:"connections,omitempty"`                   // viewer
+	UplinkKbps      uint32                 `protobuf:"varint,10,opt,name=uplink_kbps,json=uplinkKbps,proto3" json:"uplink_kbps,omitempty"` // viewer: what it can give to others
+	Settled         bool                   `protobuf:"varint,11,opt,name=settled,proto3" json:"settled,omitempty"`                         // viewer: it has found its places in the trees
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -970,6 +978,20 @@ func (x *Report) GetConnections() []*Connection {
 	return nil
 }
 
+func (x *Report) GetUplinkKbps() uint32 {
+	if x != nil {
+		return x.UplinkKbps
+	}
+	return 0
+}
+
+func (x *Report) GetSettled() bool {
+	if x != nil {
+		return x.Settled
+	}
+	return false
+}
+
 // Connection is one session of a viewer.
 type Connection struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -1027,6 +1049,7 @@ type Load struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Sessions      uint32                 `protobuf:"varint,1,opt,name=sessions,proto3" json:"sessions,omitempty"`
 	OutKbps       uint32                 `protobuf:"varint,2,opt,name=out_kbps,json=outKbps,proto3" json:"out_kbps,omitempty"`
+	BudgetKbps    uint32                 `protobuf:"varint,3,opt,name=budget_kbps,json=budgetKbps,proto3" json:"budget_kbps,omitempty"` // what may be sent; 0: no limit
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1075,10 +1098,18 @@ func (x *Load) GetOutKbps() uint32 {
 	return 0
 }
 
+func (x *Load) GetBudgetKbps() uint32 {
+	if x != nil {
+		return x.BudgetKbps
+	}
+	return 0
+}
+
 type Carried struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	StreamId      []byte                 `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	Kbps          uint32                 `protobuf:"varint,2,opt,name=kbps,proto3" json:"kbps,omitempty"`
+	OutKbps       uint32                 `protobuf:"varint,3,opt,name=out_kbps,json=outKbps,proto3" json:"out_kbps,omitempty"` // edge: what it sends of the stream
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1123,6 +1154,13 @@ func (x *Carried) GetStreamId() []byte {
 func (x *Carried) GetKbps() uint32 {
 	if x != nil {
 		return x.Kbps
+	}
+	return 0
+}
+
+func (x *Carried) GetOutKbps() uint32 {
+	if x != nil {
+		return x.OutKbps
 	}
 	return 0
 }
@@ -1544,7 +1582,8 @@ type Welcome struct {
 	StreamId      []byte                 `protobuf:"bytes,2,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"` // source, viewer of a known stream
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	State         State                  `protobuf:"varint,4,opt,name=state,proto3,enum=p2plive.signal.v1.State" json:"state,omitempty"` // viewer
-	Ticket        []byte                 `protobuf:"bytes,5,opt,name=ticket,proto3" json:"ticket,omitempty"`                             // empty for a viewer of a stream that is not live
+	Ticket        []byte                 `protobuf:"bytes,5,opt,name=ticket,proto3" json:"ticket,omitempty"`                             // empty for a viewer of a stream that is not live, or that waits
+	Place         uint32                 `protobuf:"varint,6,opt,name=place,proto3" json:"place,omitempty"`                              // in the queue, from 1; when queued
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1612,6 +1651,13 @@ func (x *Welcome) GetTicket() []byte {
 		return x.Ticket
 	}
 	return nil
+}
+
+func (x *Welcome) GetPlace() uint32 {
+	if x != nil {
+		return x.Place
+	}
+	return 0
 }
 
 // Peers are candidates beside those that were sent before.
@@ -1751,6 +1797,7 @@ type StreamState struct {
 	StreamId      []byte                 `protobuf:"bytes,2,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	Name          string                 `protobuf:"bytes,3,opt,name=name,proto3" json:"name,omitempty"`
 	Ticket        []byte                 `protobuf:"bytes,4,opt,name=ticket,proto3" json:"ticket,omitempty"` // when live
+	Place         uint32                 `protobuf:"varint,5,opt,name=place,proto3" json:"place,omitempty"`  // in the queue, from 1; when queued
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1811,6 +1858,13 @@ func (x *StreamState) GetTicket() []byte {
 		return x.Ticket
 	}
 	return nil
+}
+
+func (x *StreamState) GetPlace() uint32 {
+	if x != nil {
+		return x.Place
+	}
+	return 0
 }
 
 // Ticket replaces one that expires soon.
@@ -2061,8 +2115,9 @@ type Error struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Code          Code                   `protobuf:"varint,1,opt,name=code,proto3,enum=p2plive.signal.v1.Code" json:"code,omitempty"`
 	Text          string                 `protobuf:"bytes,2,opt,name=text,proto3" json:"text,omitempty"`
-	Fatal         bool                   `protobuf:"varint,3,opt,name=fatal,proto3" json:"fatal,omitempty"` // trying again with the same Announce is of no use
-	Hint          string                 `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`    // what the user can do
+	Fatal         bool                   `protobuf:"varint,3,opt,name=fatal,proto3" json:"fatal,omitempty"`                                  // trying again with the same Announce is of no use
+	Hint          string                 `protobuf:"bytes,4,opt,name=hint,proto3" json:"hint,omitempty"`                                     // what the user can do
+	RetryAfterS   uint32                 `protobuf:"varint,5,opt,name=retry_after_s,json=retryAfterS,proto3" json:"retry_after_s,omitempty"` // do not come back sooner; 0: as the client likes
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2123,6 +2178,13 @@ func (x *Error) GetHint() string {
 		return x.Hint
 	}
 	return ""
+}
+
+func (x *Error) GetRetryAfterS() uint32 {
+	if x != nil {
+		return x.RetryAfterS
+	}
+	return 0
 }
 
 // Bye announces that the sender closes on purpose.
@@ -2302,6 +2364,7 @@ type Announce_Viewer struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Stream        string                 `protobuf:"bytes,1,opt,name=stream,proto3" json:"stream,omitempty"`                      // name or stream id
 	EdgeOnly      bool                   `protobuf:"varint,2,opt,name=edge_only,json=edgeOnly,proto3" json:"edge_only,omitempty"` // no other viewer may learn of this one
+	Ticket        []byte                 `protobuf:"bytes,3,opt,name=ticket,proto3" json:"ticket,omitempty"`                      // of one that has been let in before; may be empty
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2350,6 +2413,13 @@ func (x *Announce_Viewer) GetEdgeOnly() bool {
 	return false
 }
 
+func (x *Announce_Viewer) GetTicket() []byte {
+	if x != nil {
+		return x.Ticket
+	}
+	return nil
+}
+
 var File_signal_proto protoreflect.FileDescriptor
 
 const file_signal_proto_rawDesc = "" +
@@ -2363,7 +2433,7 @@ const file_signal_proto_rawDesc = "" +
 	"\tbad_piece\x18\x05 \x01(\v2\x1b.p2plive.signal.v1.BadPieceH\x00R\bbadPiece\x12*\n" +
 	"\x03bye\x18\x06 \x01(\v2\x16.p2plive.signal.v1.ByeH\x00R\x03bye\x12*\n" +
 	"\x03nat\x18\a \x01(\v2\x16.p2plive.signal.v1.NatH\x00R\x03natB\x06\n" +
-	"\x04body\"\xaf\x05\n" +
+	"\x04body\"\xc7\x05\n" +
 	"\bAnnounce\x12)\n" +
 	"\x10protocol_version\x18\x01 \x01(\rR\x0fprotocolVersion\x12\x17\n" +
 	"\apeer_id\x18\x02 \x01(\fR\x06peerId\x12%\n" +
@@ -2384,10 +2454,11 @@ const file_signal_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
 	"\n" +
 	"stream_key\x18\x03 \x01(\fR\tstreamKey\x12\x1c\n" +
-	"\tsignature\x18\x04 \x01(\fR\tsignature\x1a=\n" +
+	"\tsignature\x18\x04 \x01(\fR\tsignature\x1aU\n" +
 	"\x06Viewer\x12\x16\n" +
 	"\x06stream\x18\x01 \x01(\tR\x06stream\x12\x1b\n" +
-	"\tedge_only\x18\x02 \x01(\bR\bedgeOnlyB\x06\n" +
+	"\tedge_only\x18\x02 \x01(\bR\bedgeOnly\x12\x16\n" +
+	"\x06ticket\x18\x03 \x01(\fR\x06ticketB\x06\n" +
 	"\x04role\"I\n" +
 	"\tAddresses\x12\x1b\n" +
 	"\tudp_addrs\x18\x01 \x03(\tR\budpAddrs\x12\x1f\n" +
@@ -2395,7 +2466,7 @@ const file_signal_proto_rawDesc = "" +
 	"mappedAddr\">\n" +
 	"\fPeersRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x18\n" +
-	"\aexclude\x18\x02 \x03(\fR\aexclude\"\x87\x03\n" +
+	"\aexclude\x18\x02 \x03(\fR\aexclude\"\xc2\x03\n" +
 	"\x06Report\x12(\n" +
 	"\x10bytes_from_peers\x18\x01 \x01(\x04R\x0ebytesFromPeers\x12(\n" +
 	"\x10bytes_from_edges\x18\x02 \x01(\x04R\x0ebytesFromEdges\x12%\n" +
@@ -2406,17 +2477,24 @@ const file_signal_proto_rawDesc = "" +
 	"\x04load\x18\x06 \x01(\v2\x17.p2plive.signal.v1.LoadR\x04load\x124\n" +
 	"\acarried\x18\a \x03(\v2\x1a.p2plive.signal.v1.CarriedR\acarried\x12\x14\n" +
 	"\x05edges\x18\b \x03(\fR\x05edges\x12?\n" +
-	"\vconnections\x18\t \x03(\v2\x1d.p2plive.signal.v1.ConnectionR\vconnections\"R\n" +
+	"\vconnections\x18\t \x03(\v2\x1d.p2plive.signal.v1.ConnectionR\vconnections\x12\x1f\n" +
+	"\vuplink_kbps\x18\n" +
+	" \x01(\rR\n" +
+	"uplinkKbps\x12\x18\n" +
+	"\asettled\x18\v \x01(\bR\asettled\"R\n" +
 	"\n" +
 	"Connection\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12+\n" +
-	"\x04path\x18\x02 \x01(\x0e2\x17.p2plive.signal.v1.PathR\x04path\"=\n" +
+	"\x04path\x18\x02 \x01(\x0e2\x17.p2plive.signal.v1.PathR\x04path\"^\n" +
 	"\x04Load\x12\x1a\n" +
 	"\bsessions\x18\x01 \x01(\rR\bsessions\x12\x19\n" +
-	"\bout_kbps\x18\x02 \x01(\rR\aoutKbps\":\n" +
+	"\bout_kbps\x18\x02 \x01(\rR\aoutKbps\x12\x1f\n" +
+	"\vbudget_kbps\x18\x03 \x01(\rR\n" +
+	"budgetKbps\"U\n" +
 	"\aCarried\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\fR\bstreamId\x12\x12\n" +
-	"\x04kbps\x18\x02 \x01(\rR\x04kbps\"B\n" +
+	"\x04kbps\x18\x02 \x01(\rR\x04kbps\x12\x19\n" +
+	"\bout_kbps\x18\x03 \x01(\rR\aoutKbps\"B\n" +
 	"\bBadPiece\x12\x1a\n" +
 	"\bpolluter\x18\x01 \x01(\fR\bpolluter\x12\x1a\n" +
 	"\bevidence\x18\x02 \x01(\fR\bevidence\"\x8b\x01\n" +
@@ -2447,14 +2525,15 @@ const file_signal_proto_rawDesc = "" +
 	"trackerKey\x12\x19\n" +
 	"\budp_port\x18\x05 \x01(\rR\audpPort\x12\x1f\n" +
 	"\vobserved_ip\x18\x06 \x01(\tR\n" +
-	"observedIp\"\xa3\x01\n" +
+	"observedIp\"\xb9\x01\n" +
 	"\aWelcome\x12\x1f\n" +
 	"\vobserved_ip\x18\x01 \x01(\tR\n" +
 	"observedIp\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\fR\bstreamId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12.\n" +
 	"\x05state\x18\x04 \x01(\x0e2\x18.p2plive.signal.v1.StateR\x05state\x12\x16\n" +
-	"\x06ticket\x18\x05 \x01(\fR\x06ticket\"W\n" +
+	"\x06ticket\x18\x05 \x01(\fR\x06ticket\x12\x14\n" +
+	"\x05place\x18\x06 \x01(\rR\x05place\"W\n" +
 	"\x05Peers\x12\x1b\n" +
 	"\tstream_id\x18\x01 \x01(\fR\bstreamId\x121\n" +
 	"\x05peers\x18\x02 \x03(\v2\x1b.p2plive.signal.v1.PeerInfoR\x05peers\"\xa9\x01\n" +
@@ -2464,12 +2543,13 @@ const file_signal_proto_rawDesc = "" +
 	"\x04role\x18\x03 \x01(\x0e2\x17.p2plive.signal.v1.RoleR\x04role\x12\x19\n" +
 	"\bhttp_url\x18\x04 \x01(\tR\ahttpUrl\x12\x1f\n" +
 	"\vmapped_addr\x18\x05 \x01(\tR\n" +
-	"mappedAddr\"\x86\x01\n" +
+	"mappedAddr\"\x9c\x01\n" +
 	"\vStreamState\x12.\n" +
 	"\x05state\x18\x01 \x01(\x0e2\x18.p2plive.signal.v1.StateR\x05state\x12\x1b\n" +
 	"\tstream_id\x18\x02 \x01(\fR\bstreamId\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x16\n" +
-	"\x06ticket\x18\x04 \x01(\fR\x06ticket\" \n" +
+	"\x06ticket\x18\x04 \x01(\fR\x06ticket\x12\x14\n" +
+	"\x05place\x18\x05 \x01(\rR\x05place\" \n" +
 	"\x06Ticket\x12\x16\n" +
 	"\x06ticket\x18\x01 \x01(\fR\x06ticket\"Y\n" +
 	"\tIntroduce\x12\x1b\n" +
@@ -2485,25 +2565,27 @@ const file_signal_proto_rawDesc = "" +
 	"\x04peer\x18\x03 \x01(\v2\x1b.p2plive.signal.v1.PeerInfoR\x04peer\x12\x12\n" +
 	"\x04seen\x18\x04 \x01(\tR\x04seen\x12(\n" +
 	"\x03nat\x18\x05 \x01(\v2\x16.p2plive.signal.v1.NatR\x03nat\x12\x16\n" +
-	"\x06reason\x18\x06 \x01(\tR\x06reason\"r\n" +
+	"\x06reason\x18\x06 \x01(\tR\x06reason\"\x96\x01\n" +
 	"\x05Error\x12+\n" +
 	"\x04code\x18\x01 \x01(\x0e2\x17.p2plive.signal.v1.CodeR\x04code\x12\x12\n" +
 	"\x04text\x18\x02 \x01(\tR\x04text\x12\x14\n" +
 	"\x05fatal\x18\x03 \x01(\bR\x05fatal\x12\x12\n" +
-	"\x04hint\x18\x04 \x01(\tR\x04hint\"\x1d\n" +
+	"\x04hint\x18\x04 \x01(\tR\x04hint\x12\"\n" +
+	"\rretry_after_s\x18\x05 \x01(\rR\vretryAfterS\"\x1d\n" +
 	"\x03Bye\x12\x16\n" +
 	"\x06reason\x18\x01 \x01(\tR\x06reason*M\n" +
 	"\x04Role\x12\x14\n" +
 	"\x10ROLE_UNSPECIFIED\x10\x00\x12\x0f\n" +
 	"\vROLE_SOURCE\x10\x01\x12\r\n" +
 	"\tROLE_EDGE\x10\x02\x12\x0f\n" +
-	"\vROLE_VIEWER\x10\x03*R\n" +
+	"\vROLE_VIEWER\x10\x03*d\n" +
 	"\x05State\x12\x15\n" +
 	"\x11STATE_UNSPECIFIED\x10\x00\x12\x11\n" +
 	"\rSTATE_UNKNOWN\x10\x01\x12\x0e\n" +
 	"\n" +
 	"STATE_LIVE\x10\x02\x12\x0f\n" +
-	"\vSTATE_ENDED\x10\x03*\x8d\x02\n" +
+	"\vSTATE_ENDED\x10\x03\x12\x10\n" +
+	"\fSTATE_QUEUED\x10\x04*\xa3\x02\n" +
 	"\x04Code\x12\x14\n" +
 	"\x10CODE_UNSPECIFIED\x10\x00\x12\x14\n" +
 	"\x10CODE_BAD_MESSAGE\x10\x01\x12\x14\n" +
@@ -2517,7 +2599,8 @@ const file_signal_proto_rawDesc = "" +
 	"\rCODE_REPLACED\x10\t\x12\r\n" +
 	"\tCODE_FULL\x10\n" +
 	"\x12\x15\n" +
-	"\x11CODE_RATE_LIMITED\x10\v*\x9f\x01\n" +
+	"\x11CODE_RATE_LIMITED\x10\v\x12\x14\n" +
+	"\x10CODE_STREAM_FULL\x10\f*\x9f\x01\n" +
 	"\x04Path\x12\x14\n" +
 	"\x10PATH_UNSPECIFIED\x10\x00\x12\f\n" +
 	"\bPATH_LAN\x10\x01\x12\x0f\n" +

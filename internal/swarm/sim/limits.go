@@ -42,9 +42,16 @@ const (
 	introduced = 8
 	// introducedEdges is how many edges: one in use and one in reserve.
 	introducedEdges = 2
-	// joinsGrowth is how many viewers are admitted in a second, in percent of
-	// those that are there: the newcomers' uplinks carry the next ones.
-	joinsGrowth = 15
+	// growth is how fast a swarm grows whose uplinks carry 1.5 copies, in
+	// percent a second: more peers have that much more time to come.
+	growth = 15
+	// joinsEvery is how often the tracker lets in those that wait; each
+	// edgeReports of these times it hears of the edges' load, over the last
+	// loadReports reports, and each settleReports of who has found its places.
+	joinsEvery    = 100 * time.Millisecond
+	edgeReports   = 5
+	loadReports   = 4
+	settleReports = 3
 	// drawTries bounds the search for viewers that can be reached.
 	drawTries = 64
 )
@@ -54,10 +61,13 @@ const (
 	// settle is how long after its first picture a viewer is not yet judged:
 	// its player fills the buffer.
 	settle = 3 * time.Second
+	// firstStep is the resolution of the time to the first picture: it may be
+	// minutes where a crowd waits.
+	firstStep = 10 * time.Millisecond
 	// windowPieces is how many of the newest pieces a viewer's store keeps,
 	// a power of two. The machine's window is shorter.
 	windowPieces = 1024
 	// storeTime is the machine's window. Live viewers need only what a joiner
-	// starts with and what is still to be repaired.
-	storeTime = 8 * time.Second
+	// starts with, two seconds back, and what is still to be repaired.
+	storeTime = 4 * time.Second
 )

@@ -69,9 +69,13 @@ type CDFPoint struct {
 type Options struct {
 	// Off turns P2P off and gives every viewer all it wants from an edge.
 	Off bool
+	// Cores is how many are used; 0 stands for all. The result does not depend on it.
+	Cores int
 	// Progress, if not nil, is called after each second of the run. An error
 	// that it returns ends the run.
 	Progress func(at time.Duration, s Second) error
+
+	share bool // also windows with a single event are for all cores
 }
 
 // Run simulates a scenario. It takes all chance from the scenario's seed.
@@ -79,8 +83,7 @@ func Run(sc Scenario, opt Options) (*Result, error) {
 	if err := sc.Validate(); err != nil {
 		return nil, err
 	}
-	w := newWorld(sc, opt.Off)
-	w.progress = opt.Progress
+	w := newWorld(sc, opt)
 	if err := w.run(); err != nil {
 		return nil, err
 	}
@@ -101,7 +104,7 @@ func (w *world) result() *Result {
 		Pushed: share(m.pushed, media), Repaired: share(m.repaired, media), Rescued: share(m.rescued, media),
 		Duplicates: share(m.duplicate, media), Control: share(m.control, media), Polluted: share(m.bad, media),
 		BadPieces: m.badPieces, DialsFailed: share(m.dialFailed, m.dialed+m.dialFailed),
-		Depth: m.machines.Depth, Moves: m.machines.Moves.Total(), Loops: m.machines.Loops,
+		Depth: m.machines.Depth, Moves: m.machines.Moves, Loops: m.machines.Loops,
 		Neighbours: float64(m.machines.Viewers) / float64(max(m.judged, 1)),
 		Attached:   float64(m.machines.Attached) / float64(max(m.machines.Trees, 1)),
 		Violations: m.violations, Violation: m.violation, Timeline: m.seconds,

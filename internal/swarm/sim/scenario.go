@@ -43,9 +43,6 @@ type Scenario struct {
 	Churn  *Churn  `yaml:"churn"`
 	Flash  *Flash  `yaml:"flash"`
 	Faults []Fault `yaml:"faults"`
-	// JoinsPerSecond is how many viewers the tracker admits while the swarm
-	// grows; the others wait. 0 has no limit.
-	JoinsPerSecond float64 `yaml:"joins_per_second"`
 
 	NAT        []NATShare `yaml:"nat"` // empty: everybody can be reached
 	Polluters  float64    `yaml:"polluters"`
@@ -66,7 +63,8 @@ type Stream struct {
 // Edges is the server's side.
 type Edges struct {
 	Count int `yaml:"count"`
-	// Copies is each edge's uplink in copies of the stream; 0 has no limit.
+	// Copies is each edge's uplink, and its budget, in copies of the stream; 0
+	// has no limit: then the tracker lets everybody in at once.
 	Copies float64 `yaml:"copies"`
 }
 
@@ -266,7 +264,7 @@ func (s Scenario) interval() time.Duration {
 // the ramp, and all that is set to a time after it, move by as much.
 func (s Scenario) Resize(peers int) Scenario {
 	if peers > s.Peers {
-		more := time.Duration(math.Log(float64(peers)/float64(max(s.Peers, 1))) / math.Log(1+joinsGrowth/100.0) * float64(time.Second))
+		more := time.Duration(math.Log(float64(peers)/float64(max(s.Peers, 1))) / math.Log(1+growth/100.0) * float64(time.Second))
 		more = more.Round(time.Second)
 		s.Ramp += more
 		s.Warmup += more

@@ -7,6 +7,17 @@ import (
 	"strings"
 )
 
+// Verdict says in a line whether anybody is worse off with P2P than with an edge
+// without limits.
+func Verdict(on, off *Result) string {
+	word := "never worse"
+	if on.Stalls > off.Stalls || on.Missed > off.Missed {
+		word = "worse"
+	}
+	return fmt.Sprintf("P2P is %s: %d stalls at %d viewers and %d fragments missed with it, %d at %d and %d without\n",
+		word, on.Stalls, on.Stalled, on.Missed, off.Stalls, off.Stalled, off.Missed)
+}
+
 // Table writes the result for people.
 func (r *Result) Table() string {
 	var b strings.Builder

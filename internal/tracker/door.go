@@ -3,8 +3,11 @@
 package tracker
 
 import (
+	"crypto/ed25519"
+	"errors"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"p2plive/internal/signal"
 	"p2plive/internal/signal/signalpb"
@@ -16,6 +19,8 @@ import (
 type door struct {
 	edgeKey    []byte
 	publishKey []byte
+	tickets    ed25519.PublicKey // the tracker's own
+	began      time.Time
 }
 
 // check verifies every proof of an Announce.
@@ -41,7 +46,7 @@ func (d door) check(m *signalpb.Announce, c signal.Challenge, challenge rudp.Ide
 	case *signalpb.Announce_Source_:
 		no = d.checkSource(&a, role.Source, c)
 	case *signalpb.Announce_Viewer_:
-		no = checkViewer(&a, role.Viewer)
+		no = d.checkViewer(&a, role.Viewer)
 	default:
 		no = refuseMessage("an announce without a role")
 	}
@@ -68,7 +73,7 @@ func (d door) checkEdge(a *announcement, m *signalpb.Announce_Edge, c signal.Cha
 		a.httpURL = u
 	}
 	a.role = wire.RoleEdge
-	a.load = signal.Load{Sessions: m.GetLoad().GetSessions(), OutKbps: m.GetLoad().GetOutKbps()}
+	a.load = loadOf(m.GetLoad())
 	return nil
 }
 
@@ -87,13 +92,34 @@ func (d door) checkSource(a *announcement, m *signalpb.Announce_Source, c signal
 	return nil
 }
 
-func checkViewer(a *announcement, m *signalpb.Announce_Viewer) *refusal {
+func loadOf(m *signalpb.Load) signal.Load {
+	return signal.Load{Sessions: m.GetSessions(), OutKbps: m.GetOutKbps(), BudgetKbps: m.GetBudgetKbps()}
+}
+
+func (d door) checkViewer(a *announcement, m *signalpb.Announce_Viewer) *refusal {
 	target, err := signal.CanonicalStream(m.GetStream())
 	if err != nil {
 		return &refusal{code: signalpb.Code_CODE_BAD_NAME, text: err.Error()}
 	}
 	a.role, a.target, a.edgeOnly = wire.RoleViewer, target, m.GetEdgeOnly()
+	a.let = d.wasLetIn(a.peer, m.GetTicket(), time.Now())
 	return nil
+}
+
+// wasLetIn returns the stream that a viewer's ticket proves it to have been let into, zero if none. A tracker that has
+// just started knows nobody's ticket, and believes it: who plays is not to wait.
+func (d door) wasLetIn(peer signal.PeerID, ticket []byte, now time.Time) signal.StreamID {
+	if len(ticket) == 0 {
+		return signal.StreamID{}
+	}
+	t, err := signal.VerifyTicket(d.tickets, ticket, peer, now)
+	if errors.Is(err, signal.ErrTicketSignature) && now.Sub(d.began) < believeTickets {
+		t, err = signal.ParseTicket(ticket)
+	}
+	if err != nil || t.Role != wire.RoleViewer {
+		return signal.StreamID{}
+	}
+	return t.Stream
 }
 
 // decodeReport checks a report's lengths and ids.
@@ -107,7 +133,9 @@ func decodeReport(m *signalpb.Report) (signal.Report, error) {
 		BytesUploaded:   m.GetBytesUploaded(),
 		LatencyMS:       m.GetLatencyMs(),
 		FragmentsMissed: m.GetFragmentsMissed(),
-		Load:            signal.Load{Sessions: m.GetLoad().GetSessions(), OutKbps: m.GetLoad().GetOutKbps()},
+		Load:            loadOf(m.GetLoad()),
+		UplinkKbps:      m.GetUplinkKbps(),
+		Settled:         m.GetSettled(),
 	}
 	var err error
 	if r.Connections, err = signal.Connections(m.GetConnections()); err != nil {
@@ -118,7 +146,7 @@ func decodeReport(m *signalpb.Report) (signal.Report, error) {
 		if err != nil {
 			return signal.Report{}, fmt.Errorf("a report: %w", err)
 		}
-		r.Carried = append(r.Carried, signal.Carried{Stream: id, Kbps: c.GetKbps()})
+		r.Carried = append(r.Carried, signal.Carried{Stream: id, Kbps: c.GetKbps(), OutKbps: c.GetOutKbps()})
 	}
 	for _, b := range m.GetEdges() {
 		id, err := signal.PeerIDFromBytes(b)

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package admission
+
+import "time"
+
+// What a swarm is taken to give. The machine (package swarm) spends 85% of an
+// uplink on children, and refuses newcomers at an edge above 75% of its budget.
+const (
+	// giveShare of the viewers' uplinks reaches other viewers, in percent.
+	giveShare = 85
+	// edgeShare of an edge's budget is for the places that it gives, in
+	// percent; the rest is for rescues, and for what newcomers fetch at their
+	// start.
+	edgeShare = 75
+	// findShare of the places that are free at viewers are found by newcomers
+	// in time, in percent: they ask a few viewers each, and at the same moment.
+	findShare = 50
+	// maxCopies is how many copies of the stream one viewer is believed to
+	// give, whatever it says.
+	maxCopies = 20
+	// assumedRate stands for a stream's rate until it is told, in bits a second.
+	assumedRate = 4_000_000
+)
+
+const (
+	// freshTime is how long a newcomer that has not found its places may be
+	// missing from what the edges say that they send: half a second to start,
+	// and a report.
+	freshTime = 2 * time.Second
+	// awayTime keeps the place in the queue of a viewer whose connection to
+	// the tracker is lost: time enough to connect again.
+	awayTime = 15 * time.Second
+	// sweepEvery is how often the queue is looked through for those.
+	sweepEvery = time.Second
+)
