@@ -55,9 +55,13 @@ const (
 	// fullSamples in a row with maxWait of data waiting, and with minWaiting
 	// bytes, are a full line. A piece alone is not, nor one for each child: on a
 	// line of 1 Mbit/s something waits most of the time, and goes in time.
-	fullSamples = 3
-	maxWait     = 100 * time.Millisecond
-	minWaiting  = 24 << 10
+	// Samples of which each is risingLine times those before do not count, as long
+	// as there are no more than maxFullSamples.
+	fullSamples    = 3
+	risingLine     = 1.08
+	maxFullSamples = 8
+	maxWait        = 100 * time.Millisecond
+	minWaiting     = 24 << 10
 	// startUplink, in bits a second, is less than most lines carry, and enough
 	// for a swarm to stand on its own from its first second on.
 	startUplink = 2_000_000
@@ -67,14 +71,17 @@ const (
 	// usedUplink of the estimate must be in use before it grows: what is above
 	// it has not been tried yet. Once the line has been full it grows only where
 	// there is no room for a child more.
-	usedUplink = 0.6
+	usedUplink    = 0.6
+	crampedUplink = 0.9
 	// firstGrowth times what is used is tried after firstGrowthTime, in which
-	// children come, until the line has been full once; then laterGrowth times
-	// that after laterGrowthTime.
+	// children come, until the line has been full once; then laterGrowth more,
+	// laterGrowthTime after that twice as much, and so on up to maxGrowth, as long
+	// as it is well.
 	firstGrowth     = 2.0
 	firstGrowthTime = 400 * time.Millisecond
-	laterGrowth     = 1.1
+	laterGrowth     = 0.1
 	laterGrowthTime = time.Second
+	maxGrowth       = 0.4
 	// fasterLine times what was sent when the line was full last says that it
 	// was something else that held the data up, or that the line is another one.
 	fasterLine = 1.2

@@ -19,12 +19,14 @@ type uplink struct {
 	proved float64 // bits a second that were sent when it was full last
 	told   int64   // the capacity that was told last
 
-	full  int           // samples in a row in which data waited for the line
-	sent  float64       // bits a second of wire, the most in one of these
-	used  float64       // bits a second of wire, a mean over a second
-	other float64       // the same that are not media: acknowledgements, control
-	next  time.Duration // when the estimate may grow
-	pause time.Duration // from the line being full to the next attempt
+	step   float64       // by which share of it the estimate grows next
+	waited int           // samples in a row in which data waited for the line
+	full   int           // of them, the last ones in which no more was sent than before
+	sent   float64       // bits a second of wire, the most in one of these
+	used   float64       // bits a second of wire, a mean over a second
+	other  float64       // the same that are not media: acknowledgements, control
+	next   time.Duration // when the estimate may grow
+	pause  time.Duration // from the line being full to the next attempt
 }
 
 // load is what all sessions of a swarm did in an interval, in bytes.
@@ -66,20 +68,23 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 	// A slow receiver holds its own session up, a slow uplink most of them.
 	waits := 2*l.held >= l.wire && float64(l.waiting) > max(minWaiting, wire/8*maxWait.Seconds())
 	if !waits {
-		u.full = 0
+		u.waited = 0
 		u.other += (max(wire-bits(l.parity)-headers*bits(l.media), 0) - u.other) * otherWeight
 		u.grow(now, wire, least)
 		return
 	}
-	u.full++
-	if u.full == 1 {
-		u.sent = 0
+	if u.waited++; u.waited == 1 {
+		u.sent, u.full = 0, 0
+	}
+	// As long as it rises, it is sessions that still find out how fast they may go.
+	if u.full++; wire > risingLine*u.sent {
+		u.full = 1
 	}
 	u.sent = max(u.sent, wire)
-	if u.full < fullSamples {
+	if u.full < fullSamples && u.waited < maxFullSamples {
 		return
 	}
-	u.full = 0
+	u.waited, u.step = 0, laterGrowth
 	if u.known && u.sent > u.rate {
 		return // it carries more than was believed
 	}
@@ -108,8 +113,9 @@ func (u *uplink) grow(now time.Duration, wire, least float64) {
 		u.rate, u.next = least+u.other, now+laterGrowthTime
 	case !u.known && wire > usedUplink*u.rate:
 		u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
-	case u.known && u.used+least > u.rate:
-		u.rate, u.next = laterGrowth*u.rate, now+laterGrowthTime
+	case u.known && u.used+least > crampedUplink*u.rate:
+		u.rate, u.next = (1+u.step)*u.rate, now+laterGrowthTime
+		u.step = min(2*u.step, maxGrowth)
 	}
 }
 

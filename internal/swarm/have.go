@@ -51,7 +51,7 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 		return edgeHaveEvery
 	case m.serving() && n.serves():
 		return serverHaveEvery
-	case n.leaf() && n.slotsTold:
+	case n.leaf() && n.slotsTold && !m.serving():
 		return leafHaveEvery
 	case m.serving() && n.fedAt == m.now:
 		return childHaveEvery

@@ -191,7 +191,7 @@ func (m *Machine) silent(n *neighbour) bool {
 	case n.serves() && m.feeds(n):
 		after = silentEdgeAfter + n.rtt/2
 	}
-	if m.leaf() {
+	if m.leaf() && !n.serves() {
 		after += leafHaveEvery - haveEvery
 	}
 	return m.now-n.heard > after
@@ -224,7 +224,7 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 		if !n.synced || n.leaf() || n.asked >= maxAsked || m.suspect(n) || slices.Contains(a.failed, n) {
 			continue
 		}
-		cost := n.rtt + time.Duration(n.asked)*10*time.Millisecond +
+		cost := n.rtt + m.serviceTime(n) + time.Duration(n.asked)*10*time.Millisecond +
 			time.Duration(min(n.fails, 20))*50*time.Millisecond + time.Duration(m.rng.IntN(10))*time.Millisecond
 		switch {
 		case n.serves():
@@ -291,12 +291,29 @@ func (m *Machine) anybody(a *ask) *neighbour {
 
 // answerTime returns how long an answer may take.
 func (m *Machine) answerTime(n *neighbour) time.Duration {
-	d := 2*n.rtt + askTimeout
+	d := 2*n.rtt + askTimeout + 2*m.serviceTime(n) // a pushed piece goes before it
 	if n.reply.any {
 		d = max(d, n.reply.high())
 	}
 	d += time.Duration(n.asked) * 5 * time.Millisecond
 	return min(d<<min(n.fails, 3), maxAskTimeout)
+}
+
+// serviceTime estimates how long a piece is on a neighbour's line, by the
+// children that it says it can carry.
+func (m *Machine) serviceTime(n *neighbour) time.Duration {
+	if n.serves() || n.slots == 0 {
+		return 0
+	}
+	var rate int64
+	for _, tr := range m.trees {
+		rate += tr.rate()
+	}
+	if rate == 0 {
+		return 0
+	}
+	const bits = usualPiece * 8
+	return min(time.Duration(bits*int64(time.Second)*int64(len(m.trees))/(rate*int64(n.slots))), maxPatience)
 }
 
 // settle ends the quest for a piece that has come.

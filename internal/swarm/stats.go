@@ -66,13 +66,6 @@ func (m Moves) Total() uint64 {
 	return n
 }
 
-// Add adds another one's counts.
-func (m *Moves) Add(o Moves) {
-	for i, n := range o {
-		m[i] += n
-	}
-}
-
 func (r MoveReason) String() string { return moveNames[r] }
 
 // Stats returns the machine's counters and its place in the trees.
