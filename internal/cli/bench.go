@@ -53,7 +53,7 @@ Examples:
 
 // simGCPercent keeps a run from taking twice the memory that it needs: nearly
 // all of it is alive until the end, and there is little garbage to collect.
-const simGCPercent = 30
+const simGCPercent = 15
 
 // Validate is called by kong.
 func (c *benchSimCmd) Validate() error {
