@@ -88,7 +88,8 @@ type Report struct {
 type Carried struct {
 	Stream StreamID
 	Kbps   uint32 // media rate, kbit/s; 0: not known
-	// OutKbps is what an edge sends of it, kbit/s.
+	// OutKbps is what an edge sends of it to those that have places there, and
+	// for rescue, kbit/s.
 	OutKbps uint32
 }
 

@@ -367,7 +367,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 		}
 		m.backfill(t, id.Seq)
 		f := t.frag(id.Seq)
-		if m.leaf() || f == nil || !f.have.has(id.Index) || m.busy(msg.Via) || !n.tokens.take(m.now) {
+		if m.leaf() || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
 			continue
 		}
@@ -417,20 +417,17 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
 	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
 		bits := int64(f.size+wire.PieceOverhead) * 8
-		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/m.uplink)
+		rate := m.uplink
+		if m.serving() {
+			rate = rate / 100 * piecesShare
+		}
+		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/max(rate, 1))
 	}
 }
 
 // busy reports whether the uplink has too much to do for a request: a token
-// bucket, which what is pushed also empties. A rescue may take it further down
-// than anything else.
-func (m *Machine) busy(via wire.Via) bool {
-	queue := busyQueue
-	if via == wire.Rescue && m.serving() {
-		queue = rescueQueue
-	}
-	return m.sentAt > m.now+queue
-}
+// bucket, which what is pushed empties too.
+func (m *Machine) busy() bool { return m.sentAt > m.now+busyQueue }
 
 // sendFailed notes that a piece was not sent. The neighbour asks for it, or
 // for something newer, when its turn comes.

@@ -1109,7 +1109,7 @@ type Carried struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	StreamId      []byte                 `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	Kbps          uint32                 `protobuf:"varint,2,opt,name=kbps,proto3" json:"kbps,omitempty"`
-	OutKbps       uint32                 `protobuf:"varint,3,opt,name=out_kbps,json=outKbps,proto3" json:"out_kbps,omitempty"` // edge: what it sends of the stream
+	OutKbps       uint32                 `protobuf:"varint,3,opt,name=out_kbps,json=outKbps,proto3" json:"out_kbps,omitempty"` // edge: what it sends of it to those that have places there, and for rescue
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }

@@ -49,7 +49,7 @@ func TestRoom(t *testing.T) {
 		"an empty edge gives three quarters of its budget":  {Supply{Edges: edges(20, 0)}, 15},
 		"what it sends is taken":                            {Supply{Viewers: 10, Edges: edges(20, 10)}, 5},
 		"who has just come is about to take":                {Supply{Viewers: 14, Fresh: 4, Edges: edges(20, 10)}, 1},
-		"places at viewers, half of which are found":        {Supply{Viewers: 100, Uplink: 200 * rate, Edges: edges(20, 10)}, 5 + 40},
+		"places at viewers, a part of which is found":       {Supply{Viewers: 100, Uplink: 200 * rate, Edges: edges(20, 10)}, 5 + 80*findShare/100},
 		"viewers take from each other what no edge gives":   {Supply{Viewers: 180, Uplink: 200 * rate, Edges: edges(20, 10)}, 5},
 		"what is missing is no debt of the edge's":          {Supply{Viewers: 300, Uplink: 200 * rate, Edges: edges(20, 10)}, 5},
 		"an edge that has nothing left keeps everybody out": {Supply{Viewers: 100, Uplink: 900 * rate, Edges: edges(20, 15)}, 0},
@@ -91,7 +91,7 @@ func TestOrder(t *testing.T) {
 	}
 	// An arrival has found its places: there is room for others, in order,
 	// and nobody overtakes them.
-	c.Report(0, 8*rate, true)
+	c.Report(0, 12*rate, true)
 	if verdict, _ := c.Arrive(second, 6, from(2)); verdict != Queued {
 		t.Errorf("a newcomer overtook those who wait: %d", verdict)
 	}

@@ -15,7 +15,7 @@ type Edges struct {
 	// At is when the oldest of their reports came, as Control counts time.
 	At     time.Duration
 	Budget int64 // what they may send
-	Out    int64 // what they send, of all their streams
+	Out    int64 // what they have to send, of all their streams; not what newcomers fetch at their start
 	Feeds  int64 // of it, this stream
 }
 

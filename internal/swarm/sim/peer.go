@@ -34,6 +34,7 @@ type peer struct {
 	edge    uint32 // serves it while P2P is off
 	shown   uint32 // next fragment to be shown while P2P is off
 	banned  []ban
+	owed    int64 // bytes sent to those that have places here, and for rescue
 }
 
 // link is an open session, as one end sees it.

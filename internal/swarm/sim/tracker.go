@@ -148,10 +148,10 @@ func (w *world) hearEdges(n int) {
 	e := admission.Edges{At: w.q.now}
 	var sent int64
 	for _, i := range t.edges {
-		up := &w.peers[i].up
-		e.Unlimited = e.Unlimited || up.rate == 0
-		e.Budget += up.rate
-		sent += up.sent
+		p := w.peers[i]
+		e.Unlimited = e.Unlimited || p.up.rate == 0
+		e.Budget += p.up.rate
+		sent += p.owed
 	}
 	const span = edgeReports * loadReports * joinsEvery
 	e.Out = max(sent-t.sent[n%loadReports], 0) * 8 * int64(time.Second) / int64(span)

@@ -224,6 +224,9 @@ func (w *world) sendPiece(p *peer, c swarm.SendPiece) {
 	if c.Via != wire.Push {
 		last = &l.repairs
 	}
+	if c.Via != wire.Repair {
+		p.owed += int64(size)
+	}
 	*last = max(*last, at)
 	w.q.add(event{
 		at: *last, kind: evPiece, from: p.index, to: l.peer, session: l.session,
