@@ -109,6 +109,7 @@ type Stats struct {
 	FragmentsMissed uint64
 	Uplink          int64 // bits a second that the line is taken to carry to others
 	Settled         bool
+	AtEdge          bool // an edge or the source is a parent
 	Stalls          int
 	Stalled         time.Duration
 	FirstFragment   time.Duration // from joining; 0: none yet
@@ -163,7 +164,7 @@ func (s *Swarm) stats() Stats {
 		Latency: m.latency.Clone(), StoreBytes: s.store.Bytes(),
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
-	st.Settled = s.settled()
+	st.Settled, st.AtEdge = s.settled(), s.machine.Stats().AtServers > 0
 	if !s.cfg.EdgeOnly {
 		st.Uplink = s.uplink.told
 	}

@@ -78,6 +78,7 @@ type Report struct {
 	Connections     []Connection // viewer: at most MaxConnections
 	UplinkKbps      uint32       // viewer: what it can give to others, kbit/s
 	Settled         bool         // viewer: it has found its places in the trees
+	AtEdge          bool         // viewer: one of these places is at an edge
 
 	Load    Load      // edge
 	Carried []Carried // edge: every stream that it carries; source: its own

@@ -29,8 +29,8 @@ const (
 const (
 	// freshTime is how long a newcomer that has not found its places may be
 	// missing from what the edges say that they send: half a second to start,
-	// and a report.
-	freshTime = 2 * time.Second
+	// and the two of which they tell the rate.
+	freshTime = 3 * time.Second
 	// awayTime keeps the place in the queue of a viewer whose connection to
 	// the tracker is lost: time enough to connect again.
 	awayTime = 15 * time.Second

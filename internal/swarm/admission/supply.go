@@ -23,7 +23,7 @@ type Edges struct {
 type Supply struct {
 	Rate    int64 // of the stream, bits a second; 0: not known yet
 	Viewers int   // admitted
-	Fresh   int   // of them, neither seen in the edges' figures nor settled
+	Fresh   int   // of them, neither seen in the edges' figures nor settled elsewhere
 	Uplink  int64 // of the viewers that have found their places, bits a second
 	Edges   Edges
 }

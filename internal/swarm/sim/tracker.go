@@ -177,7 +177,7 @@ func (w *world) hearViewers() {
 		if p.leaf {
 			uplink = 0
 		}
-		t.control.Report(i, uplink, true)
+		t.control.Report(i, uplink, true, s.AtServers > 0)
 		return true
 	})
 }
