@@ -24,7 +24,7 @@ bench: ## Go benchmarks
 	go test -run '^$$' -bench . -benchmem ./...
 
 .PHONY: bench-rudp
-bench-rudp: ## libnet/rudp beside quic-go, kcp-go, TLS and HTTP, about ten minutes; options by BENCH='-quick -only bulk'
+bench-rudp: ## libnet/rudp beside quic-go, kcp-go, TLS and HTTP, about a quarter of an hour; options by BENCH='-quick -only bulk'
 	go -C bench run . $(BENCH)
 
 .PHONY: soak

@@ -39,9 +39,9 @@ const (
 
 // What the benchmarks take on two cores, and what bounds them.
 const (
-	aboutFull  = 10 * time.Minute
+	aboutFull  = 16 * time.Minute
 	aboutQuick = time.Minute
-	limit      = 20 * time.Minute
+	limit      = 30 * time.Minute
 )
 
 type options struct {

@@ -145,6 +145,30 @@ type WantPeers struct{ N int }
 // Wake asks for a Tick at the given time, instead of any earlier request.
 type Wake struct{ At time.Duration }
 
+// Outbox takes what a machine wants done, in order, while it handles an event.
+// It must not call the machine.
+type Outbox interface {
+	Send(Send)
+	SendPiece(SendPiece)
+	Deliver(Deliver)
+	Wake(Wake)
+	Do(Command) // any other
+
+	// NewHave returns a have-map for the machine to fill and send next: most
+	// messages are have-maps. It may be the same one each time.
+	NewHave() *wire.Have
+}
+
+// list is the outbox of those who want a list of commands.
+type list []Command
+
+func (l *list) Send(c Send)           { l.Do(c) }
+func (l *list) SendPiece(c SendPiece) { l.Do(c) }
+func (l *list) Deliver(c Deliver)     { l.Do(c) }
+func (l *list) Wake(c Wake)           { l.Do(c) }
+func (l *list) Do(c Command)          { *l = append(*l, c) }
+func (l *list) NewHave() *wire.Have   { return new(wire.Have) }
+
 func (PeerUp) isEvent()     {}
 func (PeerDown) isEvent()   {}
 func (Received) isEvent()   {}

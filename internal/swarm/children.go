@@ -185,7 +185,7 @@ func (m *Machine) catchUp(tr *tree, c *child) {
 		f := t.frag(seq)
 		for i := range f.count {
 			id := wire.PieceID{Track: t.info.ID, Seq: seq, Index: i}
-			if f.have.has(i) && t.tree(id) == tr && c.wants(seq) {
+			if f.has(i) && t.tree(id) == tr && c.wants(seq) {
 				m.sendPiece(c.peer, t, id, wire.Push)
 			}
 		}
@@ -296,7 +296,7 @@ func (m *Machine) keepChildren() {
 	for _, tr := range m.trees {
 		tr.children = slices.DeleteFunc(tr.children, func(c *child) bool {
 			past := tr.track.proven && tr.track.provenSeq > c.until+catchUp
-			return c.leaving && (past || m.now-c.left > time.Second)
+			return c.leaving && (past || m.now-c.left > leavingTime)
 		})
 		for _, c := range tr.children {
 			was := c.silent
@@ -309,7 +309,9 @@ func (m *Machine) keepChildren() {
 			m.evict(tr)
 			m.promote(tr)
 		}
-		tr.sortChildren()
+		if tr.unsorted {
+			tr.sortChildren()
+		}
 	}
 	if m.serving() && m.now >= m.nextAssign {
 		m.nextAssign = m.now + assignEvery
@@ -373,6 +375,7 @@ func (m *Machine) evict(tr *tree) {
 }
 
 func (tr *tree) sortChildren() {
+	tr.unsorted = false
 	slices.SortStableFunc(tr.children, func(a, b *child) int {
 		return int(b.peer.trees[tr.index].weight) - int(a.peer.trees[tr.index].weight)
 	})

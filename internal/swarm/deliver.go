@@ -24,7 +24,7 @@ func (m *Machine) deliver(t *track) {
 			return
 		case f.complete():
 			m.stats.Delivered++
-			m.emit(Deliver{Track: t.info.ID, Seq: t.next})
+			m.out.Deliver(Deliver{Track: t.info.ID, Seq: t.next})
 			t.next++
 		case m.expired(t, f):
 			m.giveUp(f)
@@ -42,8 +42,10 @@ func (m *Machine) miss(t *track) {
 }
 
 func (m *Machine) giveUp(f *fragment) {
-	m.releaseFragment(f)
-	f.over = true
+	if f.open != nil {
+		m.releaseFragment(f)
+		f.open.over = true
+	}
 }
 
 // expired reports whether a fragment is to be given up. The play delay counts from the
@@ -51,13 +53,13 @@ func (m *Machine) giveUp(f *fragment) {
 // whole stream nothing is lost. With nothing newer, there is nothing to go on
 // with, and no reason to give up.
 func (m *Machine) expired(t *track, f *fragment) bool {
-	if !f.isProof || t.provenSeq <= f.seq {
+	if !f.open.isProof || t.provenSeq <= f.seq {
 		return false
 	}
 	if f.backlog {
 		return m.now >= t.begunAt+max(startPatience, m.cfg.PlayDelay)
 	}
-	return m.now >= f.proved+m.cfg.PlayDelay
+	return m.now >= f.open.proved+m.cfg.PlayDelay
 }
 
 // start lets play begin if the fragment to begin with is there.

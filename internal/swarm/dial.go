@@ -12,22 +12,23 @@ import (
 
 // known is a peer that could be dialled.
 type known struct {
-	info    wire.PeerInfo
-	tries   int
-	after   time.Duration // not to be dialled before
+	id      wire.PeerID
+	addrs   []netip.AddrPort
+	after   time.Duration // not to be dialled before; while it is, when that is given up
+	role    wire.Role
+	tries   uint8
 	dialing bool
-	until   time.Duration // the dial is given up
-	urgent  bool          // a possible parent
-	losses  int           // sessions that have ended, none of which was a long one
+	urgent  bool  // a possible parent
+	losses  uint8 // sessions that have ended, none of which was a long one
 }
 
 // book lists the peers that could be dialled, oldest first.
-type book struct{ list []*known }
+type book struct{ list []known }
 
 func (b *book) find(id wire.PeerID) *known {
-	for _, k := range b.list {
-		if k.info.ID == id {
-			return k
+	for i := range b.list {
+		if b.list[i].id == id {
+			return &b.list[i]
 		}
 	}
 	return nil
@@ -37,26 +38,29 @@ func (b *book) add(info wire.PeerInfo, urgent bool) {
 	if k := b.find(info.ID); k != nil {
 		k.urgent = k.urgent || urgent
 		if len(info.Addrs) > 0 {
-			k.info = info
+			k.addrs, k.role = info.Addrs, info.Role
 		}
 		return
 	}
 	if len(b.list) >= maxKnown {
-		i := slices.IndexFunc(b.list, func(k *known) bool { return !k.dialing })
+		i := slices.IndexFunc(b.list, func(k known) bool { return !k.dialing })
 		if i < 0 {
 			return
 		}
 		b.list = slices.Delete(b.list, i, i+1)
 	}
-	b.list = append(b.list, &known{info: info, urgent: urgent})
+	b.list = append(b.list, known{id: info.ID, role: info.Role, addrs: info.Addrs, urgent: urgent})
 }
 
 func (b *book) forget(id wire.PeerID) {
-	b.list = slices.DeleteFunc(b.list, func(k *known) bool { return k.info.ID == id })
+	b.list = slices.DeleteFunc(b.list, func(k known) bool { return k.id == id })
 }
 
 func (b *book) connected(id wire.PeerID) {
 	if k := b.find(id); k != nil {
+		if k.dialing {
+			k.after = 0
+		}
 		k.dialing, k.urgent, k.tries = false, false, 0
 	}
 }
@@ -65,7 +69,7 @@ func (b *book) connected(id wire.PeerID) {
 // lets one go for each that comes: to dial it again at once would never end.
 func (b *book) lost(id wire.PeerID, now, lasted time.Duration) {
 	k := b.find(id)
-	if k == nil {
+	if k == nil || k.dialing {
 		return
 	}
 	if lasted > longSession {
@@ -82,7 +86,7 @@ func (b *book) failed(id wire.PeerID, now time.Duration) {
 	}
 	k.dialing, k.urgent = false, false
 	k.after = now + dialBackoff
-	if k.info.Role == wire.RoleViewer {
+	if k.role == wire.RoleViewer {
 		k.after = now + dialBackoff<<k.tries // there are others, while all wait for an edge
 	}
 	if k.tries++; k.tries >= dialTries {
@@ -92,7 +96,7 @@ func (b *book) failed(id wire.PeerID, now time.Duration) {
 
 func (b *book) addrs(id wire.PeerID) []netip.AddrPort {
 	if k := b.find(id); k != nil {
-		return k.info.Addrs
+		return k.addrs
 	}
 	return nil
 }
@@ -100,8 +104,8 @@ func (b *book) addrs(id wire.PeerID) []netip.AddrPort {
 // dialing returns the dials under way to peers of a role.
 func (b *book) dialing(role wire.Role) int {
 	n := 0
-	for _, k := range b.list {
-		if k.dialing && k.info.Role == role {
+	for i := range b.list {
+		if k := &b.list[i]; k.dialing && k.role == role {
 			n++
 		}
 	}
@@ -116,7 +120,7 @@ func (m *Machine) introduced(peers []wire.PeerInfo, urgent bool) {
 			continue
 		}
 		info := wire.PeerInfo{ID: p.ID, Role: p.Role, Addrs: slices.Clone(p.Addrs[:min(len(p.Addrs), wire.MaxAddrs)])}
-		m.book.add(info, urgent && m.byID[p.ID] == nil)
+		m.book.add(info, urgent && m.find(p.ID) == nil)
 		m.hurryNeighbours()
 	}
 }
@@ -145,11 +149,12 @@ func (m *Machine) keepNeighbours() {
 		m.book.lost(n.id(), m.now, m.now-n.up)
 	}
 	for i := 0; i < len(m.book.list); {
-		k := m.book.list[i]
-		if k.dialing && m.now >= k.until {
-			m.book.failed(k.info.ID, m.now)
+		k := &m.book.list[i]
+		id := k.id
+		if k.dialing && m.now >= k.after {
+			m.book.failed(id, m.now)
 		}
-		if i < len(m.book.list) && m.book.list[i] == k {
+		if i < len(m.book.list) && m.book.list[i].id == id {
 			i++ // it was not forgotten
 		}
 	}
@@ -169,44 +174,53 @@ func (m *Machine) keepNeighbours() {
 // dialOne dials one peer, if one is needed and known.
 func (m *Machine) dialOne() bool {
 	dialing := 0
-	var able []*known
-	urgent := false
 	var have [wire.RoleViewer + 1]int // neighbours, and those being dialled, by role
 	for _, n := range m.neighbours {
 		have[n.role()]++
 	}
-	for _, k := range m.book.list {
-		if k.dialing {
+	for i := range m.book.list {
+		if k := &m.book.list[i]; k.dialing {
 			dialing++
-			have[k.info.Role]++
+			have[k.role]++
 		}
 	}
 	if dialing >= dialsAtOnce || dialing > 0 && m.leaf() {
 		return false
 	}
-	for _, k := range m.book.list {
-		if k.dialing || m.now < k.after || !m.needs(k, &have) || m.byID[k.info.ID] != nil {
+	k := m.drawKnown(&have)
+	if k == nil {
+		return false
+	}
+	if k.urgent && k.role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
+		return false
+	}
+	k.dialing, k.after = true, m.now+dialTimeout
+	m.emit(Dial{Peer: wire.PeerInfo{ID: k.id, Role: k.role, Addrs: k.addrs}})
+	return true
+}
+
+// drawKnown chooses whom to dial: possible parents first, then edges, then anybody.
+func (m *Machine) drawKnown(have *[wire.RoleViewer + 1]int) *known {
+	var able [maxKnown]uint8
+	n, urgent := 0, false
+	for i := range m.book.list {
+		k := &m.book.list[i]
+		if k.dialing || m.now < k.after || !m.needs(k, have) || m.find(k.id) != nil {
 			continue
 		}
-		// Possible parents first, then edges, then anybody.
-		first := k.urgent || k.info.Role != wire.RoleViewer
+		first := k.urgent || k.role != wire.RoleViewer
 		if first && !urgent {
-			able, urgent = able[:0], true
+			n, urgent = 0, true
 		}
 		if first == urgent {
-			able = append(able, k)
+			able[n] = uint8(i)
+			n++
 		}
 	}
-	if len(able) == 0 {
-		return false
+	if n == 0 {
+		return nil
 	}
-	k := able[m.rng.IntN(len(able))]
-	if k.urgent && k.info.Role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
-		return false
-	}
-	k.dialing, k.until = true, m.now+dialTimeout
-	m.emit(Dial{Peer: k.info})
-	return true
+	return &m.book.list[able[m.rng.IntN(n)]]
 }
 
 // searched returns how many neighbours a viewer may have that still looks for a
@@ -217,7 +231,7 @@ func (m *Machine) searched() int {
 
 // needs reports whether a neighbour like k is missing.
 func (m *Machine) needs(k *known, have *[wire.RoleViewer + 1]int) bool {
-	role := k.info.Role
+	role := k.role
 	switch {
 	case m.cfg.Role != wire.RoleViewer:
 		return have[role] < targetServers
@@ -252,10 +266,10 @@ func (m *Machine) prune() bool {
 	return true
 }
 
-// used reports whether a neighbour is a parent or child, or about to be one.
+// used reports whether a neighbour is a parent or child, about to be one, or still pushing as the parent before.
 func (m *Machine) used(n *neighbour) bool {
 	for _, tr := range m.trees {
-		if tr.parent == n || tr.pending == n || tr.child(n) != nil {
+		if tr.parent == n || tr.pending == n || tr.child(n) != nil || tr.former == n && m.now-tr.since < leavingTime {
 			return true
 		}
 	}
@@ -276,8 +290,8 @@ func (m *Machine) wantPeers() {
 	if !short || m.now < m.nextWant || !m.live && len(m.neighbours) > 0 {
 		return
 	}
-	for _, k := range m.book.list {
-		if k.dialing {
+	for i := range m.book.list {
+		if m.book.list[i].dialing {
 			return
 		}
 	}
@@ -306,7 +320,7 @@ func (m *Machine) exchange() {
 	if m.cfg.Role != wire.RoleViewer {
 		return
 	}
-	var viewers []*neighbour
+	viewers := make([]*neighbour, 0, maxViewerNeighbours)
 	for _, n := range m.neighbours {
 		if !n.serves() {
 			viewers = append(viewers, n)
@@ -316,7 +330,7 @@ func (m *Machine) exchange() {
 		return
 	}
 	m.rng.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
-	msg := &wire.Peers{}
+	msg := &wire.Peers{Peers: make([]wire.PeerInfo, 0, exchangeSize)}
 	for _, n := range viewers[1:min(len(viewers), exchangeSize+1)] {
 		msg.Peers = append(msg.Peers, n.info)
 	}

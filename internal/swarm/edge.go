@@ -14,10 +14,14 @@ import (
 
 // edgeRoom returns how many children an edge takes in a tree when a neighbour
 // asks for a place. Who has just come finds less than who plays and has lost
-// a parent.
+// a parent. While its queue is long it takes nobody: children that are leaving
+// still get what was cut before, and all of the swarm waits behind that queue.
 func (m *Machine) edgeRoom(tr *tree, n *neighbour) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
+	}
+	if m.sentAt > m.now+placeQueue {
+		return 0
 	}
 	share := int64(uplinkShare)
 	if m.now-n.up < newcomerTime {
@@ -289,8 +293,8 @@ func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
 	}
 }
 
-// freeFor returns the free slots in a tree that a neighbour is told of.
-func (m *Machine) freeFor(tr *tree, n *neighbour) int {
+// freeFor returns the free slots in a tree, of free, that a neighbour is told of.
+func (m *Machine) freeFor(tr *tree, n *neighbour, free int) int {
 	switch {
 	case !m.rooted(tr):
 		return 0
@@ -306,9 +310,8 @@ func (m *Machine) freeFor(tr *tree, n *neighbour) int {
 		return 0
 	case n.serves():
 		// An edge names those with free places to those that look for one.
-		return m.free(tr)
+		return free
 	}
-	free := m.free(tr)
 	if free == 0 && n.synced {
 		if _, c := m.lowest(tr, n); c != nil {
 			return 1

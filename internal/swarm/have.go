@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"slices"
 	"time"
 
 	"p2plive/internal/wire"
@@ -15,6 +16,7 @@ func (m *Machine) tell() {
 	}
 	m.nextTell = m.now + edgeHaveEvery
 	for _, tr := range m.trees {
+		tr.freeNow = m.free(tr) // the same for all who are told
 		for _, c := range tr.children {
 			c.peer.fedAt = m.now
 		}
@@ -27,7 +29,7 @@ func (m *Machine) tell() {
 		if m.now+early >= n.nextHave {
 			n.nextHave = m.now + m.haveInterval(n)
 			m.tellHave(n)
-			m.tellTrees(n)
+			m.tellTrees(n, true)
 		}
 		m.nextTell = min(m.nextTell, n.nextHave)
 	}
@@ -60,10 +62,10 @@ func (m *Machine) tellAll(n *neighbour) {
 	for i := range n.trees {
 		n.trees[i].told = false
 	}
-	for _, rt := range n.tracks {
-		rt.full = false
+	for i := range n.tracks {
+		n.tracks[i].full = false
 	}
-	m.tellTrees(n)
+	m.tellTrees(n, false)
 	m.tellHave(n)
 	n.nextHave = m.now + m.haveInterval(n)
 	m.nextTell = min(m.nextTell, n.nextHave)
@@ -76,11 +78,14 @@ func (m *Machine) tellHave(n *neighbour) {
 	if m.leaf() || n.serves() && !m.serving() {
 		return
 	}
-	msg := &wire.Have{Epoch: m.epoch.Tag()}
+	msg := m.out.NewHave()
+	msg.Epoch, msg.Tracks = m.epoch.Tag(), msg.Tracks[:0]
 	for _, t := range m.tracks {
-		rt := n.tracks[t.index]
-		if th, ok := m.trackHave(n, t, rt); ok {
-			msg.Tracks = append(msg.Tracks, th)
+		rt := &n.tracks[t.index]
+		msg.Tracks = slices.Grow(msg.Tracks, 1)
+		th := &msg.Tracks[:len(msg.Tracks)+1][len(msg.Tracks)]
+		if m.trackHave(n, t, rt, th) {
+			msg.Tracks = msg.Tracks[:len(msg.Tracks)+1]
 		}
 		rt.full = true
 		rt.cursor = t.changes.total
@@ -102,14 +107,15 @@ func (m *Machine) sparePush(t *track, f *fragment, h *wire.PieceHeader) {
 	}}})
 }
 
-// trackHave returns what a neighbour is told of a track.
-func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack) (wire.TrackHave, bool) {
+// trackHave fills in what a neighbour is told of a track. It returns false if
+// there is nothing to tell.
+func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack, th *wire.TrackHave) bool {
 	newest, ok := t.newestHeld()
 	if !ok {
-		return wire.TrackHave{}, false
+		return false
 	}
 	start := m.startFor(t, newest)
-	th := wire.TrackHave{Track: t.info.ID, Newest: newest, Start: start, Base: newest}
+	*th = wire.TrackHave{Track: t.info.ID, Newest: newest, Start: start, Base: newest, Fragments: th.Fragments[:0]}
 	lo, hi, any := newest, newest, false
 	behind := t.changes.total - rt.cursor
 	switch {
@@ -131,17 +137,17 @@ func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack) (wire.Track
 		}
 	}
 	if !any {
-		return th, true
+		return true
 	}
 	if hi-lo >= wire.MaxHave {
 		lo = hi - wire.MaxHave + 1
 	}
 	th.Base = lo
-	th.Fragments = make([]wire.FragmentHave, 0, hi-lo+1)
+	th.Fragments = slices.Grow(th.Fragments, int(hi-lo)+1)
 	for seq := lo; seq <= hi; seq++ {
 		th.Fragments = append(th.Fragments, t.frag(seq).held())
 	}
-	return th, true
+	return true
 }
 
 // hasAllOf reports whether the neighbour is known to have all that we have of
@@ -152,12 +158,15 @@ func (n *neighbour) hasAllOf(t *track, f *fragment) bool {
 	if !covered {
 		return late
 	}
-	set := ring.set(f.seq)
-	if f.have.low&^set.low != 0 {
+	if ring.isFull(f.seq) {
+		return true
+	}
+	set := ring.at(ring.place(f.seq))
+	if f.low()&^set.low != 0 {
 		return false
 	}
 	for i := uint16(64); i < f.count; i++ {
-		if f.have.has(i) && !set.has(i) {
+		if f.has(i) && !set.has(i) {
 			return false
 		}
 	}
@@ -174,7 +183,7 @@ func (f *fragment) held() wire.FragmentHave {
 	}
 	h := wire.FragmentHave{Count: f.count, Bits: make([]byte, (f.count+7)/8)}
 	for i := range f.count {
-		if f.have.has(i) {
+		if f.has(i) {
 			h.Bits[i/8] |= 1 << (i % 8)
 		}
 	}
@@ -186,9 +195,9 @@ func (t *track) newestHeld() (wire.Seq, bool) {
 	if !t.begun {
 		return 0, false
 	}
-	for i := len(t.frags) - 1; i >= 0; i-- {
-		if t.frags[i].got > 0 {
-			return t.frags[i].seq, true
+	for i := t.frags.len() - 1; i >= 0; i-- {
+		if f := t.frags.at(i); f.got > 0 {
+			return f.seq, true
 		}
 	}
 	return 0, false
@@ -236,13 +245,14 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			m.stats.Nonsense++
 			continue
 		}
-		rt := n.tracks[t.index]
+		rt := &n.tracks[t.index]
 		if !rt.any || th.Newest > rt.newest {
 			rt.any, rt.newest = true, th.Newest
 		}
 		m.learn(t, n, th)
+		size := t.ringSize()
 		for j := range th.Fragments {
-			m.learnFragment(t, rt, th.Base+wire.Seq(j), &th.Fragments[j])
+			m.learnFragment(t, rt, th.Base+wire.Seq(j), &th.Fragments[j], size)
 		}
 	}
 	if m.hungry {
@@ -250,24 +260,25 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 	}
 }
 
-func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wire.FragmentHave) {
+func (m *Machine) learnFragment(t *track, rt *remoteTrack, seq wire.Seq, fh *wire.FragmentHave, size int) {
 	if fh.Count == 0 {
 		return
 	}
-	if !rt.have.touch(seq, t.ringSize()) {
+	if !rt.have.touch(seq, size) {
 		return
 	}
-	set := rt.have.set(seq)
 	if fh.Bits == nil {
-		set.addAll(fh.Count)
+		rt.have.addAll(seq)
 	} else {
 		for i := range fh.Count {
 			if fh.Bits[i/8]>>(i%8)&1 != 0 {
-				set.add(i)
+				rt.have.add(seq, i, fh.Count)
 			}
 		}
 	}
-	rt.have.put(seq, set)
+	if seq < t.low {
+		return // nothing there is wanted
+	}
 	if f := t.frag(seq); f != nil && f.got == 0 && f.count == 0 {
 		f.count = fh.Count
 	}
@@ -284,8 +295,8 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 	case !t.begun || lied:
 		m.misled(t, th.Start)
 		t.extend(min(th.Newest, th.Start+maxAhead), m.now)
-		for _, f := range t.frags {
-			f.backlog = true
+		for i := range t.frags.len() {
+			t.frags.at(i).backlog = true
 		}
 		m.hurry()
 	case !t.playing && t.proven && th.Start < t.base && t.base-th.Start <= wire.MaxHave && !t.backlogged():
@@ -303,7 +314,7 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 	}
 }
 
-func (t *track) backlogged() bool { return !t.empty() && t.frags[0].backlog }
+func (t *track) backlogged() bool { return !t.empty() && t.frags.at(0).backlog }
 
 // likelyNewest returns the newest fragment that an edge or two viewers, if
 // there are two, say exists: one liar is not believed.
@@ -311,7 +322,7 @@ func (m *Machine) likelyNewest(t *track) wire.Seq {
 	var served, first, second wire.Seq // of edges, and the two highest of viewers
 	viewers, servers := 0, 0
 	for _, n := range m.neighbours {
-		rt := n.tracks[t.index]
+		rt := &n.tracks[t.index]
 		switch {
 		case !rt.any:
 		case n.serves():

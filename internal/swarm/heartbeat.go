@@ -8,30 +8,38 @@ import (
 	"p2plive/internal/wire"
 )
 
-// tellTrees tells a neighbour what has changed in the trees.
-func (m *Machine) tellTrees(n *neighbour) {
-	msg := &wire.Heartbeat{Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1))}
+// tellTrees tells a neighbour what has changed in the trees. Where many are told,
+// freeNow says how many children each tree can take.
+func (m *Machine) tellTrees(n *neighbour, many bool) {
+	var news []wire.TreeState
 	due := m.now-n.beat >= beatEvery && (m.leaf() || n.serves())
 	for _, tr := range m.trees {
 		rt := &n.trees[tr.index]
 		due = due || !rt.told
-		s := m.stateFor(tr, n)
+		free := tr.freeNow
+		if !many {
+			free = m.free(tr)
+		}
+		s := m.stateFor(tr, n, free)
 		same := rt.told && (s.Free == 0) == (rt.toldFree == 0) && s.Weight == rt.toldWeight &&
 			slices.Equal(s.Path, rt.toldPath)
 		if !same {
 			rt.note(s)
-			msg.Trees = append(msg.Trees, s)
+			if news == nil {
+				news = make([]wire.TreeState, 0, len(m.trees))
+			}
+			news = append(news, s)
 		}
 	}
-	if len(msg.Trees) > 0 || due || len(m.trees) == 0 && !n.synced {
+	if len(news) > 0 || due || len(m.trees) == 0 && !n.synced {
 		n.beat = m.now
-		m.send(n, msg)
+		m.send(n, &wire.Heartbeat{Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: news})
 	}
 }
 
 // tellTree tells a neighbour of one tree at once.
 func (m *Machine) tellTree(n *neighbour, tr *tree) {
-	s := m.stateFor(tr, n)
+	s := m.stateFor(tr, n, m.free(tr))
 	n.trees[tr.index].note(s)
 	m.send(n, &wire.Heartbeat{
 		Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: []wire.TreeState{s},
@@ -44,8 +52,8 @@ func (rt *remoteTree) note(s wire.TreeState) {
 
 // stateFor returns what a neighbour needs to know of a tree: paths only if it
 // might become a child, the weight only if it is the parent.
-func (m *Machine) stateFor(tr *tree, n *neighbour) wire.TreeState {
-	s := wire.TreeState{Tree: tr.id, Free: uint8(min(m.freeFor(tr, n), 255))}
+func (m *Machine) stateFor(tr *tree, n *neighbour, free int) wire.TreeState {
+	s := wire.TreeState{Tree: tr.id, Free: uint8(min(m.freeFor(tr, n, free), 255))}
 	if m.serving() || !n.serves() {
 		s.Path = tr.path
 	}
@@ -65,6 +73,7 @@ func (m *Machine) onHeartbeat(n *neighbour, msg *wire.Heartbeat) {
 			continue
 		}
 		rt := &n.trees[tr.index]
+		tr.unsorted = tr.unsorted || rt.weight != s.Weight
 		rt.free, rt.weight, rt.path = s.Free, s.Weight, s.Path
 		if tr.parent == n {
 			m.parentMoved(tr, n, s.Path)

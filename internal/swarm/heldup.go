@@ -31,15 +31,15 @@ func (m *Machine) heldUp() {
 }
 
 func (t *track) heldUp(late time.Duration) {
-	for i := len(t.frags) - 1; i >= 0 && t.frags[i].seq >= t.low; i-- {
-		f := t.frags[i]
+	for i := t.frags.len() - 1; i >= 0 && t.frags.at(i).seq >= t.low; i-- {
+		f := t.frags.at(i)
 		if f.complete() {
 			continue
 		}
 		f.seen += late
-		f.proved += late
-		for j := range f.asks {
-			a := &f.asks[j]
+		f.open.proved += late
+		for j := range f.open.asks {
+			a := &f.open.asks[j]
 			a.at, a.until, a.gap = a.at+late, a.until+late, moved(a.gap, late)
 		}
 	}

@@ -22,6 +22,9 @@ const (
 	// startPatience bounds the wait for the key frame chosen first, and for
 	// what follows it: a viewer's downlink must carry the backlog first.
 	startPatience = 3 * time.Second
+	// closedQuests bounds what is kept of fragments for the next ones: about as
+	// many as are missing at a time.
+	closedQuests = 8
 	// audioLead is where an audio-only stream begins: half a second back.
 	audioLead = 6
 )
@@ -111,6 +114,9 @@ const (
 	offerTime = time.Second
 	// catchUp bounds the pieces pushed to a new child at once.
 	catchUp = 16
+	// leavingTime is how long a parent that was left may still push what is older
+	// than the change.
+	leavingTime = time.Second
 )
 
 // A parent that falls behind.
@@ -159,9 +165,10 @@ const (
 	// beatEvery is how often a neighbour that gets no have-maps is shown that
 	// the peer is alive.
 	beatEvery = time.Second
-	// changeLog bounds the changes kept for have-maps; a neighbour that is
-	// further behind is told of everything.
-	changeLog = 512
+	// changeLog bounds the changes kept for have-maps: what a backlog of four
+	// seconds brings at once. A neighbour that is further behind is told of
+	// everything.
+	changeLog = 128
 )
 
 // Repair.
@@ -206,10 +213,13 @@ const (
 	// somebody else sends the piece sooner, and what is pushed must not wait.
 	// It is paid again at each hop.
 	busyQueue = 40 * time.Millisecond
-	// piecesShare of an edge's uplink is for pieces, in percent: what it says to
-	// thousands of neighbours takes the rest. With more, its queue would grow
-	// until all that it pushes is late, and all of them ask it for that.
-	piecesShare = 90
+	// placeQueue is the queue beyond which an edge takes no child: above
+	// busyQueue, so that what newcomers fetch gives way to the places that they need.
+	placeQueue = 80 * time.Millisecond
+	// wireShare of an uplink, in percent, carries pieces: the rest is for what
+	// goes along with them. Without it a queue that never empties would grow
+	// unseen.
+	wireShare = 95
 	// answerRate and answerBurst bound the pieces a neighbour may ask for:
 	// a backlog of four seconds at once, and twice the live rate after.
 	answerRate  = 128 // per second
@@ -255,8 +265,9 @@ const (
 	minEdgeNeighbours = 64
 	// maxSourceNeighbours: a source serves edges, not viewers.
 	maxSourceNeighbours = 64
-	// maxKnown bounds the peers that could be dialled.
-	maxKnown = 128
+	// maxKnown bounds the peers that could be dialled: what neighbours tell of
+	// in a quarter of a minute, and half of them are alive when half of the swarm goes.
+	maxKnown = 64
 	// dialsAtOnce bounds the dials under way: a handshake's datagram is 77 ms
 	// on a line of 128 kbit/s, and comes again after 200 ms.
 	dialsAtOnce = 3

@@ -27,7 +27,8 @@ type Machine struct {
 	// neighbours stand in order of arrival: all loops go over the slice, since
 	// the order of a map differs from run to run.
 	neighbours []*neighbour
-	byID       map[wire.PeerID]*neighbour
+	keys       []uint64                   // the first bytes of their ids
+	byID       map[wire.PeerID]*neighbour // of many
 	book       book
 
 	uplink        int64
@@ -49,7 +50,7 @@ type Machine struct {
 	hungry        bool          // a piece is overdue and nobody is known to have it
 	asleep        bool          // the runner was asked for nothing, or has come
 
-	out   []Command
+	out   Outbox // while an event is handled
 	stats Stats
 }
 
@@ -60,7 +61,6 @@ func New(cfg Config) *Machine {
 		cfg:    cfg,
 		short:  cfg.Self.PathID(),
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x70327020)),
-		byID:   make(map[wire.PeerID]*neighbour),
 		uplink: cfg.Uplink,
 		asleep: true,
 	}
@@ -69,15 +69,22 @@ func New(cfg Config) *Machine {
 // Handle takes an event at the given time, counted from any fixed moment and
 // never going back, and returns what is to be done, in order.
 func (m *Machine) Handle(now time.Duration, ev Event) []Command {
+	var commands list
+	m.HandleTo(now, ev, &commands)
+	return commands
+}
+
+// HandleTo does as Handle, and gives the commands to an outbox.
+func (m *Machine) HandleTo(now time.Duration, ev Event, out Outbox) {
 	m.now = max(now, m.now)
-	m.out = nil
+	m.out = out
 	m.heldUp()
 	m.event(ev)
 	if m.now >= m.nextWork {
 		m.work()
 	}
 	m.schedule()
-	return m.out
+	m.out = nil
 }
 
 func (m *Machine) event(ev Event) {
@@ -105,7 +112,7 @@ func (m *Machine) event(ev Event) {
 	case SendFailed:
 		m.sendFailed(ev)
 	case Link:
-		if n := m.byID[ev.Peer]; n != nil && ev.RTT >= 0 {
+		if n := m.find(ev.Peer); n != nil && ev.RTT >= 0 {
 			n.rtt = ev.RTT
 		}
 	case Capacity:
@@ -164,17 +171,17 @@ func (m *Machine) hurryNeighbours() {
 func (m *Machine) schedule() {
 	if m.asleep || m.nextWork < m.wakeAt || m.wakeAt < m.now {
 		m.asleep, m.wakeAt = false, m.nextWork
-		m.emit(Wake{At: m.nextWork})
+		m.out.Wake(Wake{At: m.nextWork})
 	}
 }
 
-func (m *Machine) emit(c Command) { m.out = append(m.out, c) }
+func (m *Machine) emit(c Command) { m.out.Do(c) }
 
-func (m *Machine) send(n *neighbour, msg wire.Message) { m.emit(Send{Peer: n.id(), Msg: msg}) }
+func (m *Machine) send(n *neighbour, msg wire.Message) { m.out.Send(Send{Peer: n.id(), Msg: msg}) }
 
 // sendPiece sends a piece unless the neighbour has it.
 func (m *Machine) sendPiece(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
-	if !n.mark(t, id.Seq, id.Index) {
+	if !n.mark(t, id.Seq, id.Index, t.count(id.Seq)) {
 		return
 	}
 	m.emitPiece(n, id, via)
@@ -183,7 +190,7 @@ func (m *Machine) sendPiece(n *neighbour, t *track, id wire.PieceID, via wire.Vi
 // received hands a message to its part of the machine. Messages about another
 // epoch are not understood: their senders say it again once both are in one.
 func (m *Machine) received(ev Received) {
-	n := m.byID[ev.Peer]
+	n := m.find(ev.Peer)
 	if n == nil {
 		m.stats.Nonsense++
 		return

@@ -3,52 +3,55 @@
 package swarm
 
 import (
+	"encoding/binary"
 	"slices"
 	"time"
 
 	"p2plive/internal/wire"
 )
 
-// neighbour is a peer with an open session.
+// neighbour is a peer with an open session. What every message from it touches
+// stands first: in a large swarm memory is what takes time.
 type neighbour struct {
-	info  wire.PeerInfo
-	short wire.PathID
-	rtt   time.Duration
-	up    time.Duration
-	heard time.Duration
+	info   wire.PeerInfo
+	heard  time.Duration
+	short  wire.PathID
+	tracks []remoteTrack // by track index
+	trees  []remoteTree  // by tree index
+	first  [1]remoteTrack
 
-	synced    bool // it has spoken of the epoch that we are in
+	rtt       time.Duration
+	nextHave  time.Duration
+	fedAt     time.Duration // when it was last seen to be a child
+	beat      time.Duration // when it was last sent a heartbeat
 	slots     uint16
 	slotsTold bool
-	tracks    []*remoteTrack // by track index
-	trees     []remoteTree   // by tree index
+	synced    bool // it has spoken of the epoch that we are in
 
-	asked    int // pieces asked of it and not yet come
-	fails    int // answers that did not come in time, since the last that did
-	reply    delayMeter
-	nextHave time.Duration
-	fedAt    time.Duration // when it was last seen to be a child
-	beat     time.Duration // when it was last sent a heartbeat
-	told     time.Duration // when it last told of other peers
-	tokens   bucket
-	again    map[wire.PieceID]uint8
-	places   int // an edge's permanent places, counted while assigning
+	asked  int // pieces asked of it and not yet come
+	fails  int // answers that did not come in time, since the last that did
+	reply  delayMeter
+	up     time.Duration
+	told   time.Duration // when it last told of other peers
+	tokens bucket
+	again  map[wire.PieceID]uint8
+	places int // an edge's permanent places, counted while assigning
 }
 
 // remoteTrack is what is known of a neighbour's pieces.
 type remoteTrack struct {
 	newest wire.Seq
 	any    bool
-	have   setRing
-	cursor uint64 // changes that it was told of
 	full   bool   // it was told of everything once
+	cursor uint64 // changes that it was told of
+	have   setRing
 }
 
 // remoteTree is a neighbour's place in a tree, and what it was told of ours.
 type remoteTree struct {
-	free, weight uint8
 	path         []wire.PathID
 	badUntil     time.Duration // not to be chosen as a parent before
+	free, weight uint8
 
 	told       bool
 	toldFree   uint8
@@ -86,34 +89,19 @@ func (m *Machine) feeds(n *neighbour) bool {
 
 // has reports whether the neighbour is known to have a piece.
 func (n *neighbour) has(t *track, seq wire.Seq, index uint16) bool {
-	ring := &n.tracks[t.index].have
-	if covered, _ := ring.covers(seq); !covered {
-		return false
-	}
-	set := ring.set(seq)
-	return set.has(index)
+	return n.tracks[t.index].have.has(seq, index)
 }
 
-// mark notes that the neighbour has, or is being sent, a piece. It returns
-// false if that was known, or if the piece is too old to be noted.
-func (n *neighbour) mark(t *track, seq wire.Seq, index uint16) bool {
+// mark notes that the neighbour has, or is being sent, a piece of a fragment of
+// count pieces. It returns false if that was known, or if the piece is too old
+// to be noted.
+func (n *neighbour) mark(t *track, seq wire.Seq, index, count uint16) bool {
 	ring := &n.tracks[t.index].have
-	if !ring.touch(seq, t.ringSize()) {
-		return false
-	}
-	set := ring.set(seq)
-	fresh := set.add(index)
-	ring.put(seq, set)
-	return fresh
+	return ring.touch(seq, t.ringSize()) && ring.add(seq, index, count)
 }
 
 func (n *neighbour) unmark(t *track, seq wire.Seq, index uint16) {
-	ring := &n.tracks[t.index].have
-	if covered, _ := ring.covers(seq); covered {
-		set := ring.set(seq)
-		set.remove(index)
-		ring.put(seq, set)
-	}
+	n.tracks[t.index].have.remove(seq, index, t.count(seq))
 }
 
 // rooted reports whether the neighbour has a path to the source in a tree.
@@ -121,25 +109,33 @@ func (n *neighbour) rooted(tr *tree) bool {
 	return n.role() == wire.RoleSource || len(n.trees[tr.index].path) > 0
 }
 
-// fit makes room for the tracks and trees of the machine.
+// fit makes room for the tracks and trees of the machine. The first track needs
+// no memory of its own.
 func (n *neighbour) fit(m *Machine) {
-	for len(n.tracks) < len(m.tracks) {
-		n.tracks = append(n.tracks, &remoteTrack{})
+	if len(m.tracks) > len(n.tracks) {
+		tracks := n.first[:]
+		if len(m.tracks) > 1 {
+			tracks = make([]remoteTrack, len(m.tracks))
+			copy(tracks, n.tracks)
+		}
+		n.tracks = tracks
 	}
-	for len(n.trees) < len(m.trees) {
-		n.trees = append(n.trees, remoteTree{})
+	if len(m.trees) > len(n.trees) {
+		trees := make([]remoteTree, len(m.trees))
+		copy(trees, n.trees)
+		n.trees = trees
 	}
 }
 
 // forget drops what was known of an older epoch.
 func (n *neighbour) forget(m *Machine) {
-	n.synced, n.tracks, n.trees = false, nil, nil
+	n.synced, n.tracks, n.trees, n.first = false, nil, nil, [1]remoteTrack{}
 	n.asked, n.fails, n.again = 0, 0, nil
 	n.fit(m)
 }
 
 func (m *Machine) peerUp(ev PeerUp) {
-	if old := m.byID[ev.Peer]; old != nil {
+	if old := m.find(ev.Peer); old != nil {
 		m.remove(old)
 	}
 	if ev.Peer == m.cfg.Self || !ev.Role.Valid() {
@@ -164,8 +160,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 	if m.cfg.Role == wire.RoleViewer && n.serves() && m.count(wire.RoleEdge) == 0 {
 		m.edgesFrom = m.now + joinGrace
 	}
-	m.byID[ev.Peer] = n
-	m.neighbours = append(m.neighbours, n)
+	m.list(n)
 	m.nextTell = min(m.nextTell, n.nextHave)
 	if m.live {
 		m.tellAll(n)
@@ -174,7 +169,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 }
 
 func (m *Machine) peerDown(id wire.PeerID) {
-	if n := m.byID[id]; n != nil {
+	if n := m.find(id); n != nil {
 		m.remove(n)
 		m.book.lost(id, m.now, m.now-n.up)
 		m.hurryNeighbours()
@@ -184,8 +179,7 @@ func (m *Machine) peerDown(id wire.PeerID) {
 // remove forgets a neighbour: its trees look for other parents and what was
 // asked of it is asked of others, at once.
 func (m *Machine) remove(n *neighbour) {
-	delete(m.byID, n.id())
-	m.neighbours = slices.DeleteFunc(m.neighbours, func(o *neighbour) bool { return o == n })
+	m.unlist(n)
 	m.releaseAsks(n)
 	for _, tr := range m.trees {
 		if tr.pending == n {
@@ -201,6 +195,47 @@ func (m *Machine) remove(n *neighbour) {
 		if tr.parent == n {
 			m.detach(tr)
 		}
+	}
+}
+
+// fewNeighbours are looked through rather than indexed.
+const fewNeighbours = 64
+
+// find returns a neighbour, or nil.
+func (m *Machine) find(id wire.PeerID) *neighbour {
+	if m.byID != nil {
+		return m.byID[id]
+	}
+	for i, key := range m.keys {
+		if key == keyOf(&id) && m.neighbours[i].info.ID == id {
+			return m.neighbours[i]
+		}
+	}
+	return nil
+}
+
+func keyOf(id *wire.PeerID) uint64 { return binary.NativeEndian.Uint64(id[:]) }
+
+func (m *Machine) list(n *neighbour) {
+	m.neighbours = append(m.neighbours, n)
+	m.keys = append(m.keys, keyOf(&n.info.ID))
+	switch {
+	case m.byID != nil:
+		m.byID[n.id()] = n
+	case len(m.neighbours) > fewNeighbours:
+		m.byID = make(map[wire.PeerID]*neighbour, 2*fewNeighbours)
+		for _, o := range m.neighbours {
+			m.byID[o.id()] = o
+		}
+	}
+}
+
+func (m *Machine) unlist(n *neighbour) {
+	i := slices.Index(m.neighbours, n)
+	m.neighbours = slices.Delete(m.neighbours, i, i+1)
+	m.keys = slices.Delete(m.keys, i, i+1)
+	if m.byID != nil {
+		delete(m.byID, n.id())
 	}
 }
 

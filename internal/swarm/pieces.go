@@ -13,14 +13,14 @@ func (m *Machine) pieceIn(ev PieceIn) {
 		m.stats.Nonsense++
 		return
 	}
-	n := m.byID[ev.Peer] // nil if the session has just ended
+	n := m.find(ev.Peer) // nil if the session has just ended
 	m.place(t, h.Seq)
 	if n != nil {
 		n.heard = m.now
-		n.mark(t, h.Seq, h.Index)
+		n.mark(t, h.Seq, h.Index, h.Count)
 	}
 	f := t.frag(h.Seq)
-	if f == nil || f.have.has(h.Index) {
+	if f == nil || f.has(h.Index) {
 		m.stats.Duplicates++
 		if f != nil && ev.Via == wire.Push {
 			m.pushedBy(n, t, f, h)
@@ -73,7 +73,7 @@ func (m *Machine) pieceMade(ev PieceMade) {
 		return
 	}
 	m.place(t, h.Seq)
-	if f := t.frag(h.Seq); f != nil && !f.have.has(h.Index) {
+	if f := t.frag(h.Seq); f != nil && !f.has(h.Index) {
 		m.gain(t, f, h, ev.Size)
 	}
 }
@@ -85,7 +85,7 @@ func (m *Machine) place(t *track, seq wire.Seq) {
 		m.restart(t, seq)
 	case !t.proven && (seq < t.base || !t.empty() && seq > t.newest()+maxAhead):
 		m.misled(t, seq)
-	case seq > t.base+wire.Seq(len(t.frags))+maxAhead:
+	case seq > t.base+wire.Seq(t.frags.len())+maxAhead:
 		m.jump(t, seq)
 	}
 	t.extend(seq, m.now)
@@ -123,8 +123,8 @@ func (m *Machine) jump(t *track, seq wire.Seq) {
 
 // restart forgets a track's fragments and waits for play to start at first.
 func (m *Machine) restart(t *track, first wire.Seq) {
-	for _, f := range t.frags {
-		m.releaseFragment(f)
+	for i := range t.frags.len() {
+		m.releaseFragment(t.frags.at(i))
 	}
 	t.begin(first, m.now)
 }
@@ -132,11 +132,11 @@ func (m *Machine) restart(t *track, first wire.Seq) {
 // gain adds a piece to its fragment, hands it on and delivers what is complete.
 func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader, size int) {
 	if f.got == 0 {
-		f.key, f.base, f.duration, f.wall = h.Key, h.Base, h.Duration, h.Wall
+		f.key, f.base, f.duration = h.Key, h.Base, h.Duration
 		m.setCount(f, h.Count)
-		f.size = size
+		f.size = uint16(min(size, wire.MaxPiecePayload))
 	}
-	if h.Index >= f.count || !f.have.add(h.Index) {
+	if h.Index >= f.count || f.open == nil || !f.open.have.add(h.Index) {
 		m.stats.Nonsense++ // the source contradicts itself
 		return
 	}
@@ -147,8 +147,10 @@ func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader, size int) {
 	t.changes.add(f.seq)
 	m.push(t, h.ID())
 	if f.complete() {
+		m.releaseFragment(f)
+		t.closeQuest(f)
 		if !f.backlog {
-			t.lag.add(m.now, f.wall)
+			t.lag.add(m.now, h.Wall)
 		}
 		m.deliver(t)
 	}
@@ -157,23 +159,24 @@ func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader, size int) {
 // setCount replaces a neighbour's word about the number of pieces.
 func (m *Machine) setCount(f *fragment, count uint16) {
 	f.count = count
-	if len(f.asks) > int(count) {
-		for i := int(count); i < len(f.asks); i++ {
-			m.release(f, &f.asks[i])
+	if asks := f.asks(); len(asks) > int(count) {
+		for i := range asks[count:] {
+			m.release(f, &asks[int(count)+i])
 		}
-		f.asks = f.asks[:count]
+		clear(asks[count:])
+		f.open.asks = asks[:count]
 	}
 }
 
 // trim forgets fragments that have left the window.
 func (m *Machine) trim(t *track) {
 	n := 0
-	for n < len(t.frags) && (m.now-t.frags[n].seen > m.cfg.Window || len(t.frags)-n > maxFragments) {
-		m.releaseFragment(t.frags[n])
-		t.frags[n] = nil
+	for !t.empty() && (m.now-t.frags.at(0).seen > m.cfg.Window || t.frags.len() > maxFragments) {
+		m.releaseFragment(t.frags.at(0))
+		t.closeQuest(t.frags.at(0))
+		t.frags.shift()
 		n++
 	}
-	t.frags = t.frags[n:]
 	t.base += wire.Seq(n)
 	t.low = max(t.low, t.base)
 	if t.hasKey && t.key < t.base {

@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"math/bits"
 	"time"
 
 	"p2plive/internal/wire"
@@ -47,34 +48,35 @@ func (s *pieceSet) remove(i uint16) {
 	}
 }
 
-// addAll adds the first n indices.
-func (s *pieceSet) addAll(n uint16) {
-	if n <= 64 {
-		s.low |= 1<<n - 1
-		return
-	}
-	for i := range n {
-		s.add(i)
-	}
-}
-
 // setRing holds the piece sets of the newest fragments of a track. A peer has
-// one for each neighbour, so it is no larger than the track's pace asks for.
+// one for each neighbour, so it is no larger than the track's pace asks for, and
+// a bit says that a fragment is there as a whole: most have one piece.
 type setRing struct {
 	newest wire.Seq
 	any    bool
-	low    []uint64 // of fragment seq at seq%len(low): pieces below 64
-	high   []*[wire.MaxPieces/64 - 1]uint64
+	size   uint16                    // a power of two, at most wire.MaxHave
+	full   [wire.MaxHave / 64]uint64 // bit seq%size: all of fragment seq is there
+	parts  *parts                    // of those that are not full, nil while there are none
 }
 
-// ringTime is how much of a track a setRing covers: a long group of pictures,
-// which somebody who has just come asks for.
+// parts are the sets of fragments that are there in part, at seq%size.
+type parts struct {
+	low  []uint64 // pieces below 64
+	high []*[wire.MaxPieces/64 - 1]uint64
+}
+
+// ringTime is how much of a track a setRing covers at least: a long group of
+// pictures, which somebody who has just come asks for.
 const ringTime = 4 * time.Second
 
 // ringSize returns how many fragments of a track a setRing holds.
 func (t *track) ringSize() int {
-	return min(max(int(ringTime/t.interval()), 32), wire.MaxHave)
+	n := min(max(int(ringTime/t.interval()), 32), wire.MaxHave)
+	return 1 << bits.Len(uint(n-1))
 }
+
+// place returns where a fragment's set is.
+func (r *setRing) place(seq wire.Seq) int { return int(seq) & (int(r.size) - 1) }
 
 // covers reports whether there is a place for a fragment's set; late tells
 // that it is too old to have one.
@@ -82,66 +84,133 @@ func (r *setRing) covers(seq wire.Seq) (covered, late bool) {
 	if !r.any || seq > r.newest {
 		return false, false
 	}
-	late = int64(r.newest-seq) >= int64(len(r.low))
+	late = r.newest-seq >= wire.Seq(r.size)
 	return !late, late
 }
 
 // touch makes a place for a fragment's set, and returns false if it is too old.
 func (r *setRing) touch(seq wire.Seq, size int) bool {
-	if len(r.low) < size {
+	if int(r.size) < size {
 		r.grow(size)
 	}
-	n := wire.Seq(len(r.low))
 	switch {
 	case !r.any:
 		r.any, r.newest = true, seq
 	case seq > r.newest:
-		for s := r.newest + 1; s <= seq && s-r.newest <= n; s++ {
-			r.low[s%n] = 0
-			if r.high != nil {
-				r.high[s%n] = nil
-			}
+		for s := r.newest + 1; s <= seq && s-r.newest <= wire.Seq(r.size); s++ {
+			r.drop(r.place(s))
 		}
 		r.newest = seq
 	}
-	return r.newest-seq < n
+	return r.newest-seq < wire.Seq(r.size)
+}
+
+// drop empties the set at a place.
+func (r *setRing) drop(i int) {
+	r.full[i/64] &^= 1 << (i % 64)
+	if r.parts != nil {
+		r.parts.low[i] = 0
+		if r.parts.high != nil {
+			r.parts.high[i] = nil
+		}
+	}
 }
 
 // grow makes the ring larger.
 func (r *setRing) grow(size int) {
 	old := *r
-	r.low, r.high = make([]uint64, size), nil
-	if old.high != nil {
-		r.high = make([]*[wire.MaxPieces/64 - 1]uint64, size)
-	}
-	n := wire.Seq(len(old.low))
-	for back := wire.Seq(0); back < n && back <= old.newest; back++ {
-		from, to := (old.newest-back)%n, (old.newest-back)%wire.Seq(size)
-		r.low[to] = old.low[from]
-		if old.high != nil {
-			r.high[to] = old.high[from]
+	r.size, r.full, r.parts = uint16(size), [wire.MaxHave / 64]uint64{}, nil
+	for back := wire.Seq(0); back < wire.Seq(old.size) && back <= old.newest; back++ {
+		seq := old.newest - back
+		if old.isFull(seq) {
+			r.addAll(seq)
+		} else if old.parts != nil {
+			r.put(seq, old.at(old.place(seq)))
 		}
 	}
 }
 
-// set returns a copy of a fragment's set. It is covered.
-func (r *setRing) set(seq wire.Seq) pieceSet {
-	i := int(seq) % len(r.low)
-	s := pieceSet{low: r.low[i]}
-	if r.high != nil {
-		s.high = r.high[i]
+// isFull reports whether all of a fragment is there. It is covered.
+func (r *setRing) isFull(seq wire.Seq) bool {
+	i := r.place(seq)
+	return r.full[i/64]>>(i%64)&1 != 0
+}
+
+// has reports whether a piece is there.
+func (r *setRing) has(seq wire.Seq, index uint16) bool {
+	if covered, _ := r.covers(seq); !covered {
+		return false
+	}
+	if r.isFull(seq) {
+		return true
+	}
+	set := r.at(r.place(seq))
+	return set.has(index)
+}
+
+// addAll adds all pieces of a fragment, which is covered.
+func (r *setRing) addAll(seq wire.Seq) {
+	i := r.place(seq)
+	r.drop(i)
+	r.full[i/64] |= 1 << (i % 64)
+}
+
+// add reports whether a piece is new. Its fragment, of count pieces if that is
+// known, is covered.
+func (r *setRing) add(seq wire.Seq, index, count uint16) bool {
+	if r.isFull(seq) {
+		return false
+	}
+	if count == 1 && index == 0 {
+		r.addAll(seq)
+		return true
+	}
+	set := r.at(r.place(seq))
+	fresh := set.add(index)
+	r.put(seq, set)
+	return fresh
+}
+
+// remove takes a piece out. Of a fragment whose count is not known, nothing is left.
+func (r *setRing) remove(seq wire.Seq, index, count uint16) {
+	if covered, _ := r.covers(seq); !covered {
+		return
+	}
+	set := r.at(r.place(seq))
+	if r.isFull(seq) {
+		r.drop(r.place(seq))
+		for i := range count {
+			set.add(i)
+		}
+	}
+	set.remove(index)
+	if r.parts != nil || count > 1 {
+		r.put(seq, set)
+	}
+}
+
+// at returns a copy of the set at a place, which is not full.
+func (r *setRing) at(i int) (s pieceSet) {
+	if r.parts != nil {
+		s.low = r.parts.low[i]
+		if r.parts.high != nil {
+			s.high = r.parts.high[i]
+		}
 	}
 	return s
 }
 
-// put stores a fragment's set. It is covered.
+// put stores a fragment's set. It is covered, and not full.
 func (r *setRing) put(seq wire.Seq, s pieceSet) {
-	i := int(seq) % len(r.low)
-	r.low[i] = s.low
+	i := r.place(seq)
+	if r.parts == nil {
+		r.parts = &parts{low: make([]uint64, r.size)}
+	}
+	r.parts.low[i] = s.low
 	if s.high != nil {
-		if r.high == nil {
-			r.high = make([]*[wire.MaxPieces/64 - 1]uint64, len(r.low))
+		if r.parts.high == nil {
+			r.parts.high = make([]*[wire.MaxPieces/64 - 1]uint64, r.size)
 		}
-		r.high[i] = s.high
+		r.parts.high[i] = s.high
 	}
 }

@@ -315,16 +315,20 @@ func (d *driver) invariants() { checkState(d.t, d.m) }
 // parts to each other.
 func checkState(t testing.TB, m *Machine) {
 	t.Helper()
-	if len(m.neighbours) != len(m.byID) || len(m.neighbours) > m.maxNeighbours()+2*targetServers || len(m.book.list) > maxKnown {
+	if len(m.neighbours) != len(m.keys) || len(m.neighbours) > m.maxNeighbours()+2*targetServers || len(m.book.list) > maxKnown {
 		t.Fatalf("%d neighbours, %d known", len(m.neighbours), len(m.book.list))
 	}
 	asked, backlog := map[*neighbour]int{}, 0
 	for _, tk := range m.tracks {
-		if len(tk.frags) > maxFragments+2*maxAhead {
-			t.Fatalf("%d fragments are kept", len(tk.frags))
+		if tk.frags.len() > maxFragments+2*maxAhead {
+			t.Fatalf("%d fragments are kept", tk.frags.len())
 		}
-		for _, f := range tk.frags {
-			for _, a := range f.asks {
+		for i := range tk.frags.len() {
+			f := tk.frags.at(i)
+			if f.complete() != (f.open == nil) {
+				t.Fatal("a fragment is complete and has a quest, or neither")
+			}
+			for _, a := range f.asks() {
 				if a.peer != nil {
 					asked[a.peer]++
 					if f.backlog {
@@ -338,7 +342,7 @@ func checkState(t testing.TB, m *Machine) {
 		t.Fatalf("%d pieces of the backlog are asked for, counted %d", backlog, m.backlogAsked)
 	}
 	for n, count := range asked {
-		if m.byID[n.id()] != n {
+		if m.find(n.id()) != n {
 			t.Fatal("asked of a neighbour that is gone")
 		}
 		if n.asked != count {
@@ -357,11 +361,11 @@ func checkState(t testing.TB, m *Machine) {
 		if tr.parent == nil != (tr.path == nil) && tr.parent == nil {
 			t.Fatal("a path without a parent")
 		}
-		if tr.parent != nil && m.byID[tr.parent.id()] != tr.parent || tr.pending != nil && m.byID[tr.pending.id()] != tr.pending {
+		if tr.parent != nil && m.find(tr.parent.id()) != tr.parent || tr.pending != nil && m.find(tr.pending.id()) != tr.pending {
 			t.Fatal("a parent that is gone")
 		}
 		for _, c := range tr.children {
-			if m.byID[c.peer.id()] != c.peer {
+			if m.find(c.peer.id()) != c.peer {
 				t.Fatal("a child that is gone")
 			}
 		}

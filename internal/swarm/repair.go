@@ -47,11 +47,11 @@ func (m *Machine) repair() time.Duration {
 			if f == nil || !f.wanted() {
 				continue
 			}
-			if f.isProof && !f.backlog && f.proved+m.cfg.PlayDelay > m.now {
-				again = min(again, f.proved+m.cfg.PlayDelay)
+			if q := f.open; q.isProof && !f.backlog && q.proved+m.cfg.PlayDelay > m.now {
+				again = min(again, q.proved+m.cfg.PlayDelay)
 			}
 			for i := range f.pieces() {
-				if !f.have.has(i) {
+				if !f.has(i) {
 					var next time.Duration
 					batches, next = m.seek(t, f, i, batches)
 					again = min(again, next)
@@ -131,7 +131,7 @@ func (m *Machine) noteGaps(tr *tree) {
 		}
 		for i := range f.pieces() {
 			id := wire.PieceID{Track: t.info.ID, Seq: seq, Index: i}
-			if f.have.has(i) || t.tree(id) != tr || pushOrder(seq, i) > tr.pushed {
+			if f.has(i) || t.tree(id) != tr || pushOrder(seq, i) > tr.pushed {
 				continue
 			}
 			if a := f.ask(i); a.gap == 0 {
@@ -162,6 +162,9 @@ func (m *Machine) fillAsks() {
 func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
 	if tr.parent == nil || m.silent(tr.parent) {
 		return f.seen + orphanPatience
+	}
+	if f.seq < tr.from && tr.former == nil {
+		return f.seen + orphanPatience // it was for the parent before, which is gone
 	}
 	if a.gap > 0 {
 		return a.gap + minPatience
@@ -281,10 +284,11 @@ func (m *Machine) answerTime(n *neighbour) time.Duration {
 
 // settle ends the quest for a piece that has come.
 func (m *Machine) settle(t *track, f *fragment, i uint16, from *neighbour) {
-	if int(i) >= len(f.asks) {
+	asks := f.asks()
+	if int(i) >= len(asks) {
 		return
 	}
-	a := &f.asks[i]
+	a := &asks[i]
 	if a.peer != nil && a.peer == from {
 		from.reply.add(m.now - a.at)
 		from.fails = 0
@@ -317,10 +321,14 @@ func (m *Machine) fail(f *fragment, a *ask) {
 }
 
 func (m *Machine) releaseFragment(f *fragment) {
-	for i := range f.asks {
-		m.release(f, &f.asks[i])
+	asks := f.asks()
+	for i := range asks {
+		m.release(f, &asks[i])
 	}
-	f.asks = nil
+	clear(asks)
+	if f.open != nil {
+		f.open.asks = asks[:0]
+	}
 }
 
 // releaseAsks ends all requests to a neighbour, so that others are asked.
@@ -329,10 +337,12 @@ func (m *Machine) releaseAsks(n *neighbour) {
 		return
 	}
 	for _, t := range m.tracks {
-		for _, f := range t.frags {
-			for i := range f.asks {
-				if f.asks[i].peer == n {
-					m.fail(f, &f.asks[i])
+		for i := range t.frags.len() {
+			f := t.frags.at(i)
+			asks := f.asks()
+			for j := range asks {
+				if asks[j].peer == n {
+					m.fail(f, &asks[j])
 				}
 			}
 		}
@@ -349,8 +359,11 @@ func (m *Machine) onLack(n *neighbour, msg *wire.Lack) {
 		}
 		n.unmark(t, id.Seq, id.Index)
 		f := t.frag(id.Seq)
-		if f != nil && int(id.Index) < len(f.asks) && f.asks[id.Index].peer == n {
-			m.fail(f, &f.asks[id.Index])
+		if f == nil {
+			continue
+		}
+		if asks := f.asks(); int(id.Index) < len(asks) && asks[id.Index].peer == n {
+			m.fail(f, &asks[id.Index])
 			m.hurry()
 		}
 	}
@@ -367,7 +380,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 		}
 		m.backfill(t, id.Seq)
 		f := t.frag(id.Seq)
-		if m.leaf() || f == nil || !f.have.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
+		if m.leaf() || f == nil || !f.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
 			continue
 		}
@@ -392,7 +405,7 @@ func (m *Machine) backfill(t *track, seq wire.Seq) {
 // answer sends a piece, also one that was sent before: it may have been
 // dropped on its way. It does not do so without end.
 func (m *Machine) answer(n *neighbour, t *track, id wire.PieceID, via wire.Via) {
-	if n.mark(t, id.Seq, id.Index) {
+	if n.mark(t, id.Seq, id.Index, t.count(id.Seq)) {
 		m.emitPiece(n, id, via)
 		return
 	}
@@ -414,14 +427,10 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	if via == wire.Push {
 		expires = min(expires, m.now+maxPatience) // by then it has been asked of others
 	}
-	m.emit(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
+	m.out.SendPiece(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
 	if f := m.track(id.Track).frag(id.Seq); f != nil && m.uplink > 0 {
-		bits := int64(f.size+wire.PieceOverhead) * 8
-		rate := m.uplink
-		if m.serving() {
-			rate = rate / 100 * piecesShare
-		}
-		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/max(rate, 1))
+		bits := (int64(f.size) + wire.PieceOverhead) * 8
+		m.sentAt = max(m.sentAt, m.now) + time.Duration(bits*int64(time.Second)/(m.uplink*wireShare/100))
 	}
 }
 
@@ -432,7 +441,7 @@ func (m *Machine) busy() bool { return m.sentAt > m.now+busyQueue }
 // sendFailed notes that a piece was not sent. The neighbour asks for it, or
 // for something newer, when its turn comes.
 func (m *Machine) sendFailed(ev SendFailed) {
-	n, t := m.byID[ev.Peer], m.track(ev.ID.Track)
+	n, t := m.find(ev.Peer), m.track(ev.ID.Track)
 	if n != nil && t != nil {
 		n.unmark(t, ev.ID.Seq, ev.ID.Index)
 	}

@@ -8,43 +8,70 @@ import (
 	"p2plive/internal/wire"
 )
 
-// fragment is what the machine knows of one fragment.
+// fragment is what the machine knows of one fragment. It remembers hundreds.
 type fragment struct {
 	seq   wire.Seq
 	count uint16 // pieces, 0 if not known; a neighbour's word until got > 0
 	got   uint16
-	have  pieceSet
 
-	seen    time.Duration // when it became known, or likely, to exist
-	proved  time.Duration // when a signed piece first showed that it exists
-	isProof bool          // proved is set
-	backlog bool          // older than the peer's own start
-	over    bool          // given up, or never wanted
-
-	// From a signed header, if got > 0.
-	key      bool
-	base     uint64
+	base     uint64 // from a signed header, if got > 0, as duration, key and size
 	duration uint32
-	wall     int64
-	size     int // bytes of one of its pieces: all are about equal
+	size     uint16 // bytes of one of its pieces: all are about equal
+	key      bool
+	backlog  bool // older than the peer's own start
 
-	asks []ask // by index; nil while nothing was overdue
+	seen time.Duration // when it became known, or likely, to exist
+	open *quest        // nil once all pieces are there
+}
+
+// quest is what only matters as long as a fragment is not complete.
+type quest struct {
+	have    pieceSet
+	proved  time.Duration // when a signed piece first showed that the fragment exists
+	isProof bool          // proved is set
+	over    bool          // given up, or never wanted
+	asks    []ask         // by index; empty while nothing was overdue
 }
 
 func (f *fragment) complete() bool { return f.got > 0 && f.got == f.count }
 
+// has reports whether a piece is there.
+func (f *fragment) has(i uint16) bool {
+	if f.open == nil {
+		return i < f.count
+	}
+	return f.open.have.has(i)
+}
+
+// low returns which of the first 64 pieces are there.
+func (f *fragment) low() uint64 {
+	if f.open == nil {
+		return 1<<min(f.count, 64) - 1
+	}
+	return f.open.have.low
+}
+
 // wanted reports whether there is something to be asked for.
-func (f *fragment) wanted() bool { return !f.over && !f.complete() }
+func (f *fragment) wanted() bool { return f.open != nil && !f.open.over }
 
 // pieces returns how many pieces are known to exist.
 func (f *fragment) pieces() uint16 { return max(f.count, 1) }
 
-// ask returns the state of the quest for piece i.
-func (f *fragment) ask(i uint16) *ask {
-	for len(f.asks) <= int(i) {
-		f.asks = append(f.asks, ask{})
+// asks returns the state of the quests for its pieces.
+func (f *fragment) asks() []ask {
+	if f.open == nil {
+		return nil
 	}
-	return &f.asks[i]
+	return f.open.asks
+}
+
+// ask returns the state of the quest for piece i, which is missing.
+func (f *fragment) ask(i uint16) *ask {
+	q := f.open
+	for len(q.asks) <= int(i) {
+		q.asks = append(q.asks, ask{})
+	}
+	return &q.asks[i]
 }
 
 // track is one track of the stream: its trees and its newest fragments.
@@ -53,11 +80,12 @@ type track struct {
 	index int
 	trees []*tree // by substream
 
-	// frags[i] is fragment base+i, up to newest. Nothing is known of any
-	// fragment while begun is false.
-	begun bool
-	base  wire.Seq
-	frags []*fragment
+	// frags holds fragment base and those after it, up to newest. Nothing is
+	// known of any fragment while begun is false.
+	begun  bool
+	base   wire.Seq
+	frags  fragmentRing
+	closed []*quest // to be used again
 
 	proven    bool // a signed piece has come
 	provenSeq wire.Seq
@@ -76,17 +104,47 @@ type track struct {
 }
 
 // newest returns the newest fragment that is known, or likely, to exist.
-func (t *track) newest() wire.Seq { return t.base + wire.Seq(len(t.frags)) - 1 }
+func (t *track) newest() wire.Seq { return t.base + wire.Seq(t.frags.len()) - 1 }
 
 // empty reports whether no fragment is known.
-func (t *track) empty() bool { return len(t.frags) == 0 }
+func (t *track) empty() bool { return t.frags.len() == 0 }
 
 // frag returns a fragment, or nil if nothing is known of it.
 func (t *track) frag(seq wire.Seq) *fragment {
-	if !t.begun || seq < t.base || uint64(seq-t.base) >= uint64(len(t.frags)) {
+	if !t.begun || seq < t.base || uint64(seq-t.base) >= uint64(t.frags.len()) {
 		return nil
 	}
-	return t.frags[seq-t.base]
+	return t.frags.at(int(seq - t.base))
+}
+
+// count returns how many pieces a fragment has, 0 if that is not known.
+func (t *track) count(seq wire.Seq) uint16 {
+	if f := t.frag(seq); f != nil {
+		return f.count
+	}
+	return 0
+}
+
+// openQuest returns a quest for a fragment that has become known.
+func (t *track) openQuest() *quest {
+	n := len(t.closed)
+	if n == 0 {
+		return new(quest)
+	}
+	q := t.closed[n-1]
+	t.closed = t.closed[:n-1]
+	return q
+}
+
+// closeQuest keeps a fragment's quest for another one. Nothing is asked for it.
+func (t *track) closeQuest(f *fragment) {
+	q := f.open
+	f.open = nil
+	if q != nil && len(t.closed) < closedQuests {
+		clear(q.asks)
+		*q = quest{asks: q.asks[:0]}
+		t.closed = append(t.closed, q)
+	}
 }
 
 // tree returns the tree that a piece goes down.
@@ -95,7 +153,7 @@ func (t *track) tree(id wire.PieceID) *tree { return t.trees[id.Substream(t.info
 // begin sets where the peer's interest starts and forgets all fragments.
 func (t *track) begin(first wire.Seq, now time.Duration) {
 	t.begun, t.begunAt = true, now
-	t.base, t.frags = first, nil
+	t.base, t.frags = first, fragmentRing{}
 	t.first, t.next, t.low = first, first, first
 	t.playing, t.hasKey, t.proven = false, false, false
 }
@@ -103,11 +161,11 @@ func (t *track) begin(first wire.Seq, now time.Duration) {
 // extend makes the fragments up to seq known. The caller has bounded it.
 func (t *track) extend(seq wire.Seq, now time.Duration) {
 	for t.empty() || t.newest() < seq {
-		next := t.base + wire.Seq(len(t.frags))
+		next := t.base + wire.Seq(t.frags.len())
 		if next > seq {
 			return
 		}
-		t.frags = append(t.frags, &fragment{seq: next, seen: now})
+		t.frags.push(fragment{seq: next, seen: now, open: t.openQuest()})
 	}
 }
 
@@ -116,11 +174,14 @@ func (t *track) extendDown(seq wire.Seq, now time.Duration) {
 	if seq >= t.base {
 		return
 	}
-	frags := make([]*fragment, 0, int(t.base-seq)+len(t.frags))
+	var frags fragmentRing
 	for s := seq; s < t.base; s++ {
-		frags = append(frags, &fragment{seq: s, seen: now, backlog: true})
+		frags.push(fragment{seq: s, seen: now, backlog: true, open: t.openQuest()})
 	}
-	t.frags, t.base, t.low = append(frags, t.frags...), seq, seq
+	for i := range t.frags.len() {
+		frags.push(*t.frags.at(i))
+	}
+	t.frags, t.base, t.low = frags, seq, seq
 	if !t.playing {
 		t.first, t.next = seq, seq
 	}
@@ -134,8 +195,8 @@ func (t *track) prove(seq wire.Seq, now time.Duration) {
 		from = max(t.base, t.provenSeq+1)
 	}
 	for s := from; s <= seq; s++ {
-		if f := t.frag(s); f != nil && !f.isProof {
-			f.proved, f.isProof = now, true
+		if f := t.frag(s); f != nil && f.open != nil && !f.open.isProof {
+			f.open.proved, f.open.isProof = now, true
 		}
 	}
 	if !t.proven || seq > t.provenSeq {

@@ -39,6 +39,8 @@ type tree struct {
 	withheld bool // the parent has one of them
 
 	children  []*child
+	unsorted  bool          // a neighbour's weight has changed
+	freeNow   int           // how many more it takes, while neighbours are told
 	nextNames time.Duration // when an edge next tells children whom to ask instead
 	offer     *neighbour    // an edge's free place is kept for it
 	offerEnd  time.Duration
@@ -196,7 +198,7 @@ func (m *Machine) eligible(tr *tree, n *neighbour) bool {
 
 // fresh reports whether a neighbour is not far behind in a track.
 func (m *Machine) fresh(t *track, n *neighbour) bool {
-	rt := n.tracks[t.index]
+	rt := &n.tracks[t.index]
 	if n.serves() || !t.proven || !rt.any {
 		return true
 	}

@@ -28,6 +28,7 @@ type world struct {
 	order uint64
 	peers []*simPeer
 	byID  map[wire.PeerID]*simPeer
+	walls map[wire.PieceID]int64 // the source's clock
 
 	latency func(a, b *simPeer) time.Duration
 	mates   func(a, b *simPeer) bool // the tracker names those first
@@ -125,7 +126,7 @@ func (q *eventQueue) Pop() any {
 
 func newWorld(t testing.TB, seed uint64, shape videoShape) *world {
 	w := &world{
-		t: t, rng: rand.New(rand.NewPCG(seed, 1)), byID: map[wire.PeerID]*simPeer{},
+		t: t, rng: rand.New(rand.NewPCG(seed, 1)), byID: map[wire.PeerID]*simPeer{}, walls: map[wire.PieceID]int64{},
 		idle: 5 * time.Second, video: shape, made: map[wire.TrackID]wire.Seq{}, epoch: 1700000000000,
 		log: fnv.New64a(), stop: time.Hour,
 	}
@@ -334,6 +335,7 @@ func (w *world) frame(track wire.TrackID) {
 			Base: uint64(seq) * duration, Duration: uint32(duration), Wall: w.now.Milliseconds() + 1e12,
 		}
 		w.source.store[h.ID()] = size / count
+		w.walls[h.ID()] = h.Wall
 		w.source.handle(PieceMade{Header: h, Size: size / count})
 	}
 	w.at(w.now+interval, func() { w.frame(track) })
@@ -455,7 +457,7 @@ func (p *simPeer) sendPiece(o *simPeer, c SendPiece) {
 	from := p.m.track(c.ID.Track).frag(c.ID.Seq)
 	h := wire.PieceHeader{
 		Epoch: w.epoch, Track: c.ID.Track, Key: from.key, Seq: c.ID.Seq, Index: c.ID.Index, Count: from.count,
-		Base: from.base, Duration: from.duration, Wall: from.wall,
+		Base: from.base, Duration: from.duration, Wall: w.walls[c.ID],
 	}
 	channel := int(c.ID.Track)*3 + int(c.Via)
 	w.arrive(p, o, p.inOrder(o, channel, begin+w.latency(p, o)), func() { o.pieceIn(p, h, size, c.Via) })

@@ -33,7 +33,7 @@ type Scale struct {
 	Flood        time.Duration
 }
 
-// Full takes about ten minutes.
+// Full takes about a quarter of an hour.
 func Full() Scale {
 	return Scale{
 		Rounds:      5,

@@ -10,84 +10,78 @@ import (
 
 // With P2P off every viewer gets everything from one edge, whose uplink has no
 // limit. The network, its losses and the viewers are those of the scenario.
+// Since nothing that others do matters, each viewer has its next piece come.
+
+// direct is what a viewer has from an edge while P2P is off.
+type direct struct {
+	edge    uint32
+	session uint32
+	shown   uint32 // next fragment to be shown
+}
 
 // directStart connects a viewer to an edge: the tracker's answer, a handshake,
 // and what there is from the newest key frame on.
-func (w *world) directStart(p *peer) {
-	if p.role != wire.RoleViewer || len(w.tracker.edges) == 0 {
-		return
+func (k *worker) directStart(p *peer) {
+	if p.role == wire.RoleViewer && len(k.w.tracker.edges) > 0 {
+		k.directDial(p, trackerTime)
 	}
-	p.edge = w.tracker.edges[int(p.index)%len(w.tracker.edges)]
-	at := w.q.now + trackerTime + 4*w.net.between(p, w.peers[p.edge])
-	w.q.add(event{at: at, kind: evOpen, from: p.edge, to: p.index})
+}
+
+func (k *worker) directDial(p *peer, after time.Duration) {
+	edges := k.w.tracker.edges
+	p.direct.edge = edges[int(p.index)%len(edges)]
+	p.direct.session++
+	at := k.now + after + 4*k.w.delay(p.index, p.direct.edge)
+	k.cause(p, event{at: at, kind: evOpen, session: p.direct.session})
 }
 
 // directOpen sends a viewer what it needs to begin, or what it lacks.
-func (w *world) directOpen(edge, p *peer) {
-	if !p.alive || !edge.alive {
+func (k *worker) directOpen(p *peer, session uint32) {
+	d := &p.direct
+	if !p.alive || session != d.session || !k.w.peers[d.edge].alive {
 		return
 	}
-	p.connect(edge.index, 0)
-	if w.cut == 0 {
+	if !p.player.began {
+		newest := uint32(k.now / k.w.interval)
+		d.shown = newest / k.w.keyEvery * k.w.keyEvery
+	}
+	k.directNext(p, d.shown, k.now)
+}
+
+// directNext has a fragment come that was sent when it was cut, or at from.
+func (k *worker) directNext(p *peer, seq uint32, from time.Duration) {
+	w, d := k.w, &p.direct
+	left := max(w.cutAt(seq), from) + w.delay(0, d.edge)
+	at, _ := k.arrival(p, d.edge, left, w.sc.Stream.Piece+wire.PieceOverhead)
+	k.cause(p, event{at: at, kind: evPiece, session: d.session, arg: seq})
+}
+
+func (k *worker) directPiece(p *peer, e *event) {
+	d := &p.direct
+	if e.session != d.session {
 		return
 	}
-	from := (w.cut - 1) / w.keyEvery * w.keyEvery
-	if p.player.began {
-		from = p.shown
-	} else {
-		p.shown = from
-	}
-	for seq := from; seq < w.cut; seq++ {
-		w.directSend(edge, p, seq)
-	}
-}
-
-// direct sends a new fragment to everybody.
-func (w *world) direct(seq uint32) {
-	for _, i := range w.tracker.viewers {
-		p := w.peers[i]
-		if p.link(p.edge) != nil && w.peers[p.edge].alive {
-			w.directSend(w.peers[p.edge], p, seq)
-		}
-	}
-}
-
-func (w *world) directSend(edge, p *peer, seq uint32) {
-	l := p.link(edge.index)
-	left := w.q.now + w.net.between(w.peers[0], edge)
-	at, _ := w.arrival(edge, p, left, w.sc.Stream.Piece+wire.PieceOverhead)
-	l.pieces = max(l.pieces, at)
-	w.q.add(event{at: l.pieces, kind: evPiece, from: edge.index, to: p.index, arg: seq})
-}
-
-func (w *world) directPiece(p *peer, e *event) {
-	if !p.alive || p.link(e.from) == nil {
-		return
-	}
+	k.directNext(p, e.arg+1, 0)
 	fresh := p.store.put(e.arg)
-	w.arrived(w.peers[e.from], p, wire.Push, w.sc.Stream.Piece, fresh)
+	k.arrived(d.edge, p, wire.Push, fresh)
 	if !fresh {
 		return
 	}
-	p.player.live(w, e.arg)
-	for p.store.has(p.shown) {
-		p.player.deliver(w, p, p.shown)
-		p.shown++
+	p.player.live(k, e.arg)
+	for p.store.has(d.shown) {
+		p.player.deliver(k, p, d.shown)
+		d.shown++
 	}
 }
 
 // directEdgeLost moves the viewers of a dead edge to another one as soon as
 // its silence is noticed.
-func (w *world) directEdgeLost(edge *peer) {
-	for _, i := range w.tracker.viewers {
-		p := w.peers[i]
-		if p.edge != edge.index || len(w.tracker.edges) == 0 {
-			continue
+func (k *worker) directEdgeLost(edge uint32) {
+	t := &k.w.tracker
+	for _, i := range t.viewers {
+		if p := k.w.peers[i]; p.direct.edge == edge && len(t.edges) > 0 {
+			k.directDial(p, directNotice)
 		}
-		p.links = nil
-		p.edge = w.tracker.edges[int(p.index)%len(w.tracker.edges)]
-		at := w.q.now + directNotice + 4*w.net.between(p, w.peers[p.edge])
-		w.q.add(event{at: at, kind: evOpen, from: p.edge, to: p.index})
 	}
 }
 

@@ -4,6 +4,7 @@ package sim
 
 import (
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -16,30 +17,27 @@ func TestIdealSchedule(t *testing.T) {
 	const slot, bytes = time.Second, 1000
 	n := 1000
 	for _, slots := range []time.Duration{11, 15, 18, 21} {
-		q := newQueue()
 		links := make([]uplink, n+1) // 0 is the edge
 		for i := range links {
 			links[i].rate = bytes * 8
 		}
 		next, last := uint32(1), time.Duration(0)
-		send := func(from uint32) {
-			if int(next) > n {
-				return
+		send := func(k *worker, from uint32) {
+			if int(next) <= n {
+				k.post(&event{at: links[from].send(k.now, bytes), kind: evPiece, from: from, to: next, seq: next})
+				next++
 			}
-			q.add(event{at: links[from].send(q.now, bytes), kind: evPiece, from: from, to: next})
-			next++
 		}
-		send(0)
-		for {
-			e, ok := q.next(time.Hour)
-			if !ok {
-				break
-			}
-			last = e.at
-			send(e.to) // the new holder's first copy
+		g := newEngine(slot, n+1, 1, func(k *worker, e *event) {
+			last = max(last, e.at)
+			send(k, e.to) // the new holder's first copy
 			if e.from != 0 {
-				send(e.from)
+				send(k, e.from)
 			}
+		})
+		send(g.workers[0], 0)
+		if err := g.run(30*slot, func(time.Duration) error { return nil }); err != nil {
+			t.Fatal(err)
 		}
 		if last != slots*slot || int(next) != n+1 {
 			t.Errorf("%d viewers: %v, want %v", n, last, slots*slot)
@@ -48,34 +46,69 @@ func TestIdealSchedule(t *testing.T) {
 	}
 }
 
-// TestQueueOrder holds the calendar queue to a plain sorted order.
-func TestQueueOrder(t *testing.T) {
+// TestOrder has peers cause events at each other and at themselves, at times
+// that are often the same. Each peer's come in order, none is lost, and the
+// number of workers changes nothing.
+func TestOrder(t *testing.T) {
 	t.Parallel()
-	rng := rand.New(rand.NewPCG(1, 2))
-	q := newQueue()
-	for i := range 2000 {
-		q.add(event{at: time.Duration(rng.Int64N(int64(5 * time.Second))), arg: uint32(i)})
-	}
-	n, last := 0, event{}
-	for {
-		e, ok := q.next(time.Minute)
-		if !ok {
-			break
+	const width, peers, end = 10 * time.Millisecond, 100, 4 * time.Second
+	run := func(workers int) []uint64 {
+		type state struct {
+			last event
+			rng  *rand.Rand
+			n    uint32
+			log  uint64
 		}
-		if e.before(&last) || q.now != e.at {
-			t.Fatalf("event %d at %v comes after %d at %v", e.order, e.at, last.order, last.at)
-		}
-		last = e
-		if n++; n < 20000 && rng.IntN(10) < 9 {
-			far := int64(50 * time.Millisecond)
-			if rng.IntN(10) == 0 {
-				far = int64(3 * time.Second)
+		states := make([]state, peers)
+		g := newEngine(width, peers, workers, func(k *worker, e *event) {
+			s := &states[e.to]
+			// What a peer causes itself at once comes last.
+			early := e.from != e.to && e.kind != evTick && e.before(&s.last)
+			if early || e.at < s.last.at || k.now != e.at {
+				t.Errorf("event %d of peer %d at %v comes after %d of peer %d at %v", e.seq, e.from, e.at, s.last.seq, s.last.from, s.last.at)
 			}
-			q.add(event{at: q.now + time.Duration(rng.Int64N(far))})
+			if e.kind == evTick {
+				s.log = mix(s.log ^ uint64(e.at))
+				return
+			}
+			s.last = *e
+			s.log = mix(s.log ^ uint64(e.from)<<32 ^ uint64(e.seq) ^ uint64(e.at)<<20)
+			k.g.wakes[e.to] = e.at + time.Duration(s.rng.IntN(30))*time.Millisecond
+			for range 1 + (s.rng.IntN(20)+1)/20 {
+				s.n++
+				to, after := uint32(s.rng.IntN(peers)), width+time.Duration(s.rng.IntN(10))*width/4
+				switch s.rng.IntN(20) {
+				case 0:
+					after += 12 * time.Second // beyond the wheel, and the run
+				case 1:
+					after += 3 * time.Second
+				case 2, 3:
+					to, after = e.to, time.Duration(s.rng.IntN(4))*width/4
+				}
+				k.post(&event{at: e.at + after, from: e.to, to: to, seq: s.n})
+			}
+		})
+		g.alone = 0
+		for i := range states {
+			s := &states[i]
+			s.rng = rand.New(rand.NewPCG(uint64(i), 1))
+			s.n = 1
+			g.workers[0].post(&event{from: uint32(i), to: uint32(i), seq: 1})
 		}
+		if err := g.run(end, func(time.Duration) error { return nil }); err != nil {
+			t.Fatal(err)
+		}
+		logs := make([]uint64, peers)
+		for i := range states {
+			logs[i] = states[i].log
+		}
+		return logs
 	}
-	if n < 2000 || q.size != 0 || q.now != time.Minute {
-		t.Errorf("%d events came out, %d are left, now %v", n, q.size, q.now)
+	first := run(1)
+	for _, workers := range []int{2, 3, 7} {
+		if !slices.Equal(run(workers), first) {
+			t.Errorf("%d workers come to something else than one", workers)
+		}
 	}
 }
 

@@ -61,10 +61,13 @@ const (
 	// settle is how long after its first picture a viewer is not yet judged:
 	// its player fills the buffer.
 	settle = 3 * time.Second
+	// firstStep is the resolution of the time to the first picture: it may be
+	// minutes where a crowd waits.
+	firstStep = 10 * time.Millisecond
 	// windowPieces is how many of the newest pieces a viewer's store keeps,
 	// a power of two. The machine's window is shorter.
 	windowPieces = 1024
 	// storeTime is the machine's window. Live viewers need only what a joiner
-	// starts with and what is still to be repaired.
-	storeTime = 8 * time.Second
+	// starts with, two seconds back, and what is still to be repaired.
+	storeTime = 4 * time.Second
 )

@@ -51,10 +51,10 @@ type metrics struct {
 	pushed, repaired, rescued    uint64 // of them, by reason
 	duplicate, bad, control      uint64 // bytes
 	entered                      uint64 // bytes that came into LANs from outside
-	badPieces, evicted, expired  uint64
+	badPieces, expired           uint64
 	dialFailed, dialed           uint64
 	seconds                      []Second
-	machines                     swarm.Stats // sums of the viewers'
+	machines                     machines // sums of the viewers'
 	expected, onTime             uint64
 	missed, stalls, stalledPeers uint64
 	stalledTime                  time.Duration
@@ -63,6 +63,52 @@ type metrics struct {
 	waiting                      int           // viewers without a picture at the end
 	violations                   int
 	violation                    string
+	violated                     time.Duration // when that was first
+}
+
+// machines are sums over machines.
+type machines struct {
+	Requests, Timeouts, Lacks, Moves, Loops, Nonsense uint64
+	Trees, Attached, Temporary, Children, Viewers     int
+	Depth                                             int // of the deepest
+}
+
+// take adds what another worker has counted.
+func (m *metrics) take(o *metrics) {
+	m.first.merge(&o.first)
+	for _, c := range [][2]*uint64{
+		{&m.fromViewers, &o.fromViewers}, {&m.fromEdges, &o.fromEdges}, {&m.pushed, &o.pushed},
+		{&m.repaired, &o.repaired}, {&m.rescued, &o.rescued}, {&m.duplicate, &o.duplicate}, {&m.bad, &o.bad},
+		{&m.control, &o.control}, {&m.entered, &o.entered}, {&m.badPieces, &o.badPieces}, {&m.expired, &o.expired},
+		{&m.dialFailed, &o.dialFailed}, {&m.dialed, &o.dialed}, {&m.expected, &o.expected}, {&m.onTime, &o.onTime},
+		{&m.missed, &o.missed}, {&m.stalls, &o.stalls}, {&m.stalledPeers, &o.stalledPeers}, {&m.judged, &o.judged},
+	} {
+		*c[0] += *c[1]
+	}
+	m.stalledTime += o.stalledTime
+	m.judgedTime += o.judgedTime
+	m.waiting += o.waiting
+	if o.violations > 0 && (m.violations == 0 || o.violated < m.violated) {
+		m.violation, m.violated = o.violation, o.violated
+	}
+	m.violations += o.violations
+	m.machines.merge(&o.machines)
+}
+
+// merge adds what another worker has summed up.
+func (sum *machines) merge(o *machines) {
+	sum.Requests += o.Requests
+	sum.Timeouts += o.Timeouts
+	sum.Lacks += o.Lacks
+	sum.Moves += o.Moves
+	sum.Loops += o.Loops
+	sum.Nonsense += o.Nonsense
+	sum.Trees += o.Trees
+	sum.Attached += o.Attached
+	sum.Temporary += o.Temporary
+	sum.Children += o.Children
+	sum.Viewers += o.Viewers
+	sum.Depth = max(sum.Depth, o.Depth)
 }
 
 // Second is how the run stood in one of its seconds.
@@ -75,9 +121,9 @@ type Second struct {
 }
 
 // gone takes the figures of a viewer that has left, or of the run's end.
-func (m *metrics) gone(w *world, p *peer) {
+func (m *metrics) gone(w *world, p *peer, now time.Duration) {
 	pl := &p.player
-	pl.judge(w, w.q.now)
+	pl.judge(w, now)
 	m.expected += pl.expected
 	m.onTime += pl.onTime
 	m.judged++
@@ -87,13 +133,17 @@ func (m *metrics) gone(w *world, p *peer) {
 	if pl.stalls > 0 {
 		m.stalledPeers++
 	}
-	if from := max(pl.first+settle, w.sc.Warmup); pl.settled && w.q.now > from {
-		m.judgedTime += w.q.now - from
+	if from := max(pl.first+settle, w.sc.Warmup); pl.settled && now > from {
+		m.judgedTime += now - from
 	}
 	if p.machine == nil {
 		return
 	}
-	s, sum := p.machine.Stats(), &m.machines
+	m.machines.add(p.machine.Stats())
+}
+
+// add sums up what there is of many machines.
+func (sum *machines) add(s swarm.Stats) {
 	sum.Requests += s.Requests
 	sum.Timeouts += s.Timeouts
 	sum.Lacks += s.Lacks
@@ -109,56 +159,60 @@ func (m *metrics) gone(w *world, p *peer) {
 }
 
 // arrived counts a piece that came to a viewer.
-func (w *world) arrived(from, to *peer, via wire.Via, size int, fresh bool) {
-	if w.q.now < w.sc.Warmup {
-		if from.role == wire.RoleViewer {
-			w.m.secondViewers += uint64(size)
-		} else {
-			w.m.secondEdges += uint64(size)
-		}
+func (k *worker) arrived(sender uint32, to *peer, via wire.Via, fresh bool) {
+	m, n := &k.m, uint64(k.w.sc.Stream.Piece)
+	from, at := &k.w.sites[sender], &k.w.sites[to.index]
+	if from.role == wire.RoleViewer {
+		m.secondViewers += n
+	} else {
+		m.secondEdges += n
+	}
+	if k.now < k.w.sc.Warmup {
 		return
 	}
-	n := uint64(size)
 	if from.role == wire.RoleViewer {
-		w.m.fromViewers += n
-		w.m.secondViewers += n
+		m.fromViewers += n
 	} else {
-		w.m.fromEdges += n
-		w.m.secondEdges += n
+		m.fromEdges += n
 	}
 	switch via {
 	case wire.Push:
-		w.m.pushed += n
+		m.pushed += n
 	case wire.Repair:
-		w.m.repaired += n
+		m.repaired += n
 	case wire.Rescue:
-		w.m.rescued += n
+		m.rescued += n
 	}
 	if !fresh {
-		w.m.duplicate += n
+		m.duplicate += n
 	}
-	if to.lan >= 0 && from.lan != to.lan {
-		w.m.entered += n
+	if at.lan >= 0 && from.lan != at.lan {
+		m.entered += n
 	}
 }
 
 // second closes a second of the run.
-func (w *world) second() {
-	m := &w.m
+func (w *world) second(now time.Duration) error {
+	var viewers, edges uint64
+	var lag histogram
+	for _, k := range w.g.workers {
+		viewers += k.m.secondViewers
+		edges += k.m.secondEdges
+		lag.merge(&k.m.lagNow)
+		k.m.secondViewers, k.m.secondEdges, k.m.lagNow = 0, 0, histogram{}
+	}
 	s := Second{
-		T: int(w.q.now / time.Second), Viewers: len(w.tracker.viewers),
-		Offload: share(m.secondViewers, m.secondViewers+m.secondEdges),
-		LagP50:  m.lagNow.quantile(0.5), LagP99: m.lagNow.quantile(0.99),
+		T: int(now / time.Second), Viewers: len(w.tracker.viewers), Offload: share(viewers, viewers+edges),
+		LagP50: lag.quantile(0.5), LagP99: lag.quantile(0.99),
 	}
-	m.seconds = append(m.seconds, s)
-	if w.q.now > w.sc.Warmup {
-		m.lag.merge(&m.lagNow)
+	w.m.seconds = append(w.m.seconds, s)
+	if now > w.sc.Warmup {
+		w.m.lag.merge(&lag)
 	}
-	m.lagNow = histogram{}
-	m.secondViewers, m.secondEdges = 0, 0
-	if w.progress != nil {
-		w.stop = w.progress(w.q.now, s)
+	if w.progress == nil {
+		return nil
 	}
+	return w.progress(now, s)
 }
 
 func share(part, whole uint64) float64 {

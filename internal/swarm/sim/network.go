@@ -4,6 +4,7 @@ package sim
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -53,22 +54,43 @@ type network struct {
 	seed    uint64
 }
 
+// lanLatency is the time that a datagram takes in a LAN. No path is shorter.
 const lanLatency = 500 * time.Microsecond
 
-// between returns the time that a datagram takes from one peer to another.
-func (n *network) between(a, b *peer) time.Duration {
+// shortest returns a time in which nobody can reach anybody else. It is no more
+// than the tracker needs to answer.
+func (n *network) shortest(lans bool) time.Duration {
 	l := &n.latency
+	d := l.Fixed
 	switch {
-	case a.lan >= 0 && a.lan == b.lan:
+	case lans:
+		d = 0
+	case len(l.Regions) > 0:
+		d = never
+		for _, row := range l.Matrix {
+			d = min(d, slices.Min(row))
+		}
+	case l.High > 0:
+		d = l.Low
+	}
+	return min(max(d, lanLatency), trackerTime)
+}
+
+// delay returns the time that a datagram takes from one peer to another.
+func (w *world) delay(a, b uint32) time.Duration {
+	l := &w.net.latency
+	d := l.Fixed
+	switch sa, sb := &w.sites[a], &w.sites[b]; {
+	case sa.lan >= 0 && sa.lan == sb.lan:
 		return lanLatency
 	case len(l.Regions) > 0:
-		return l.Matrix[a.region][b.region]
+		d = l.Matrix[sa.region][sb.region]
 	case l.High > 0:
 		// The same for both ways, and drawn anew for each pair.
-		x := mix(n.seed ^ mix(uint64(min(a.index, b.index))<<32|uint64(max(a.index, b.index))))
-		return l.Low + time.Duration(x%uint64(l.High-l.Low+1))
+		x := mix(w.net.seed ^ mix(uint64(min(a, b))<<32|uint64(max(a, b))))
+		d = l.Low + time.Duration(x%uint64(l.High-l.Low+1))
 	}
-	return l.Fixed
+	return max(d, lanLatency)
 }
 
 // mean returns the average latency between two peers.
@@ -95,17 +117,4 @@ func mix(x uint64) uint64 {
 	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
 	x = (x ^ x>>27) * 0x94d049bb133111eb
 	return x ^ x>>31
-}
-
-// arrival returns when a message that has left at a time arrives, and how many
-// bytes of it went over the line again.
-func (w *world) arrival(from, to *peer, left time.Duration, bytes int) (at time.Duration, again int) {
-	d := w.net.between(from, to)
-	at = left + d
-	if w.net.loss > 0 {
-		rounds, lost := losses(w.rng.Float64, datagrams(bytes), w.net.loss)
-		at += time.Duration(float64(rounds) * roundTrips * float64(2*d))
-		again = lost * min(bytes, datagramPayload)
-	}
-	return at, again
 }

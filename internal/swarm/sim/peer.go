@@ -11,39 +11,104 @@ import (
 	"p2plive/internal/wire"
 )
 
-// peer is one participant: its machine, and what its runner would keep.
+// peer is one participant: its machine, and what its runner would keep. What
+// every event touches stands first.
 type peer struct {
-	index   uint32
-	role    wire.Role
-	nat     natType
-	region  uint8
-	leaf    bool // shares nothing
-	bad     bool // spoils what it sends
-	alive   bool
-	abrupt  bool  // will go without a word
-	lan     int32 // -1 for none
-	place   int   // in the tracker's list, -1 if not in it
-	wake    uint32
-	machine *swarm.Machine
-	up      uplink
-	links   []link // by peer
-	store   store
-	player  player
-	came    time.Duration // it asked to be let in
-	leaves  time.Duration
-	edge    uint32 // serves it while P2P is off
-	shown   uint32 // next fragment to be shown while P2P is off
-	banned  []ban
-	owed    int64 // bytes sent to those that have places here, and for rescue
+	index    uint32
+	caused   uint32 // events
+	machine  *swarm.Machine
+	links    links
+	role     wire.Role
+	leaf     bool // shares nothing
+	bad      bool // spoils what it sends
+	alive    bool
+	abrupt   bool // will go without a word
+	up       uplink
+	rng      uint64 // of SplitMix64
+	player   player
+	store    store
+	dialling []dialling
+	dials    uint32
+	came     time.Duration // it asked to be let in
+	leaves   time.Duration
+	banned   []ban
+	direct   direct
+}
+
+// site is what others may know of a peer: it never changes.
+type site struct {
+	lan    int32 // -1 for none
+	role   wire.Role
+	nat    natType
+	region uint8
 }
 
 // link is an open session, as one end sees it.
 type link struct {
-	peer    uint32
 	session uint32
 	// When what was sent last arrives at the other end: each channel keeps
 	// its order.
 	control, pieces, repairs time.Duration
+}
+
+// links are the open sessions of a peer.
+type links struct {
+	peers []uint32
+	list  []link           // of peers
+	index map[uint32]int32 // of peers, where there are many
+}
+
+// fewLinks are looked through rather than indexed.
+const fewLinks = 64
+
+func (s *links) at(peer uint32) int {
+	if s.index == nil {
+		return slices.Index(s.peers, peer)
+	}
+	if i, ok := s.index[peer]; ok {
+		return int(i)
+	}
+	return -1
+}
+
+// find returns the session with another peer, or nil.
+func (s *links) find(peer uint32) *link {
+	if i := s.at(peer); i >= 0 {
+		return &s.list[i]
+	}
+	return nil
+}
+
+func (s *links) add(peer, session uint32) {
+	s.peers = append(s.peers, peer)
+	s.list = append(s.list, link{session: session})
+	switch {
+	case s.index != nil:
+		s.index[peer] = int32(len(s.list) - 1)
+	case len(s.list) > fewLinks:
+		s.index = make(map[uint32]int32, 2*fewLinks)
+		for i, peer := range s.peers {
+			s.index[peer] = int32(i)
+		}
+	}
+}
+
+// remove ends a session, and reports whether it was there.
+func (s *links) remove(peer, session uint32) bool {
+	i := s.at(peer)
+	if i < 0 || s.list[i].session != session {
+		return false
+	}
+	last := len(s.list) - 1
+	s.peers[i], s.list[i] = s.peers[last], s.list[last]
+	s.peers, s.list = s.peers[:last], s.list[:last]
+	if s.index != nil {
+		delete(s.index, peer)
+		if i < last {
+			s.index[s.peers[i]] = int32(i)
+		}
+	}
+	return true
 }
 
 // ban keeps a peer away.
@@ -52,8 +117,18 @@ type ban struct {
 	until time.Duration
 }
 
+func (p *peer) isBanned(o uint32, now time.Duration) bool {
+	return slices.ContainsFunc(p.banned, func(b ban) bool { return b.peer == o && now < b.until })
+}
+
+// chance draws a number from 0 to 1.
+func (p *peer) chance() float64 {
+	p.rng++
+	return float64(mix(p.rng)>>11) / (1 << 53)
+}
+
 // id returns the name of a peer; its number can be read from it.
-func (w *world) id(index uint32) (id wire.PeerID) {
+func id(index uint32) (id wire.PeerID) {
 	binary.BigEndian.PutUint32(id[:], index)
 	id[4] = 1 // none is all zero
 	return id
@@ -62,35 +137,7 @@ func (w *world) id(index uint32) (id wire.PeerID) {
 func indexOf(id wire.PeerID) uint32 { return binary.BigEndian.Uint32(id[:]) }
 
 func (w *world) info(index uint32) wire.PeerInfo {
-	return wire.PeerInfo{ID: w.id(index), Role: w.peers[index].role}
-}
-
-// link returns the session with another peer, or nil.
-func (p *peer) link(o uint32) *link {
-	i, ok := slices.BinarySearchFunc(p.links, o, func(l link, o uint32) int { return int(l.peer) - int(o) })
-	if !ok {
-		return nil
-	}
-	return &p.links[i]
-}
-
-func (p *peer) connect(o, session uint32) {
-	i, _ := slices.BinarySearchFunc(p.links, o, func(l link, o uint32) int { return int(l.peer) - int(o) })
-	p.links = slices.Insert(p.links, i, link{peer: o, session: session})
-}
-
-// disconnect ends a session, and reports whether it was there.
-func (p *peer) disconnect(o, session uint32) bool {
-	i, ok := slices.BinarySearchFunc(p.links, o, func(l link, o uint32) int { return int(l.peer) - int(o) })
-	if !ok || p.links[i].session != session {
-		return false
-	}
-	p.links = slices.Delete(p.links, i, i+1)
-	return true
-}
-
-func (p *peer) isBanned(o uint32, now time.Duration) bool {
-	return slices.ContainsFunc(p.banned, func(b ban) bool { return b.peer == o && now < b.until })
+	return wire.PeerInfo{ID: id(index), Role: w.sites[index].role}
 }
 
 // store remembers which of the newest pieces a peer has.

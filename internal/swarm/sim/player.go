@@ -27,8 +27,8 @@ type player struct {
 const judgeSpan = 256 // pieces between the oldest unjudged and the newest
 
 // live notes a piece that has come for the first time.
-func (p *player) live(w *world, seq uint32) {
-	now := w.q.now
+func (p *player) live(k *worker, seq uint32) {
+	w, now := k.w, k.now
 	lag := now - w.cutAt(seq)
 	if !p.began {
 		return
@@ -45,7 +45,7 @@ func (p *player) live(w *world, seq uint32) {
 		p.offset = p.due
 		p.judged = w.firstAfter(max(now, w.sc.Warmup))
 	}
-	w.m.lagNow.add(lag)
+	k.m.lagNow.add(lag)
 	p.judge(w, now)
 	if d := int64(seq) - int64(p.judged); d >= 0 && d < judgeSpan && lag <= p.due {
 		p.inTime[d/64] |= 1 << (d % 64)
@@ -57,9 +57,9 @@ func (p *player) judge(w *world, now time.Duration) {
 	if !p.settled {
 		return
 	}
-	for p.judged < w.cut && w.cutAt(p.judged)+p.due <= now {
+	for w.cutAt(p.judged)+p.due <= now {
 		n := uint32(1)
-		if w.cutAt(p.judged+64)+p.due <= now && p.judged+64 <= w.cut {
+		if w.cutAt(p.judged+64)+p.due <= now {
 			n = 64
 		}
 		p.expected += uint64(n)
@@ -81,12 +81,12 @@ func (p *player) shift(n uint32) {
 
 // deliver shows the next fragment. A late one stops the picture until it is
 // there, and all after it are shown later by as much.
-func (p *player) deliver(w *world, o *peer, seq uint32) {
-	now := w.q.now
+func (p *player) deliver(k *worker, o *peer, seq uint32) {
+	w, now := k.w, k.now
 	if !p.began {
 		p.began, p.first, p.base = true, now, never
 		if o.came >= w.firstsFrom {
-			w.m.first.add(now - o.came)
+			k.m.first.add(now - o.came)
 		}
 	}
 	if late := now - w.cutAt(seq) - p.offset; p.settled && late > 0 {
@@ -99,8 +99,8 @@ func (p *player) deliver(w *world, o *peer, seq uint32) {
 }
 
 // miss skips a fragment that never came.
-func (p *player) miss(w *world) {
-	if p.settled && w.q.now >= w.sc.Warmup {
+func (p *player) miss(k *worker) {
+	if p.settled && k.now >= k.w.sc.Warmup {
 		p.missed++
 	}
 }

@@ -3,8 +3,11 @@
 package sim
 
 import (
+	"cmp"
 	"math"
 	"math/rand/v2"
+	"runtime"
+	"slices"
 	"time"
 
 	"p2plive/internal/swarm"
@@ -13,47 +16,69 @@ import (
 )
 
 // newWorld makes all peers of a run and plans when they come and go.
-func newWorld(sc Scenario, off bool) *world {
+func newWorld(sc Scenario, opt Options) *world {
 	sc = sc.withDefaults()
 	w := &world{
-		sc: sc, off: off, rng: rand.New(rand.NewPCG(sc.Seed, 0x73696d)), q: newQueue(),
+		sc: sc, off: opt.Off, progress: opt.Progress, rng: rand.New(rand.NewPCG(sc.Seed, 0x73696d)),
 		net:      network{latency: sc.Latency, loss: sc.Loss, seed: sc.Seed},
 		interval: sc.interval(),
 	}
 	w.keyEvery = uint32(max(sc.Stream.KeyEvery/w.interval, 1))
-	w.m.first.step = 10 * time.Millisecond // minutes, where a crowd waits
 	w.tracker.reported = map[uint32]bool{}
+	w.catalog = []swarm.TrackInfo{{
+		ID: track, Kind: wire.Video, Substreams: sc.Stream.Substreams, Timescale: timescale,
+		Bitrate: uint32(sc.Stream.Kbit * 1000),
+	}}
 	w.tracker.control = admission.New[uint32](admission.Limits{Waiting: maxPeers, From: maxPeers})
 	w.addServer(wire.RoleSource, 0)
 	for range sc.Edges.Count {
 		w.addServer(wire.RoleEdge, int64(sc.Edges.Copies*float64(sc.Stream.Kbit)*1000))
 	}
-	for _, p := range w.peers {
-		w.enter(p)
-	}
 	w.plan()
-	w.q.add(event{kind: evCut})
-	w.q.add(event{at: time.Second, kind: evSecond})
-	if !off {
-		w.q.add(event{kind: evJoins})
-	}
-	for i, f := range sc.Faults {
-		w.q.add(event{at: f.At, kind: evFault, arg: uint32(i)})
+	w.faults = slices.Clone(sc.Faults)
+	slices.SortStableFunc(w.faults, func(a, b Fault) int { return cmp.Compare(a.At, b.At) })
+	w.begin(opt.Cores)
+	if opt.share {
+		w.g.alone = 0
 	}
 	return w
 }
 
+// begin makes the engine, and what happens first.
+func (w *world) begin(cores int) {
+	if cores <= 0 {
+		cores = runtime.GOMAXPROCS(0)
+	}
+	w.g = newEngine(w.net.shortest(w.sc.LANSize > 0), len(w.peers), cores, w.event)
+	for _, k := range w.g.workers {
+		k.part.w = w
+		k.m.first.step = firstStep
+	}
+	w.m.first.step = firstStep
+	for _, p := range w.peers {
+		if p.role == wire.RoleViewer {
+			w.coming = append(w.coming, p.index)
+		} else {
+			w.g.workers[0].cause(p, event{kind: evEnter})
+		}
+	}
+	slices.SortStableFunc(w.coming, func(a, b uint32) int { return cmp.Compare(w.peers[a].came, w.peers[b].came) })
+	w.g.workers[0].cause(w.peers[0], event{kind: evCut})
+}
+
 func (w *world) addServer(role wire.Role, rate int64) {
-	p := w.add(role, 0, never)
+	p := w.add(site{role: role, lan: -1}, 0, never)
 	p.up.rate = rate
 	if role == wire.RoleEdge {
 		w.tracker.edges = append(w.tracker.edges, p.index)
 	}
 }
 
-func (w *world) add(role wire.Role, came, leaves time.Duration) *peer {
-	p := &peer{index: uint32(len(w.peers)), role: role, lan: -1, place: -1, came: came, leaves: leaves}
+func (w *world) add(s site, came, leaves time.Duration) *peer {
+	index := uint32(len(w.peers))
+	p := &peer{index: index, role: s.role, came: came, leaves: leaves, rng: mix(w.sc.Seed ^ mix(uint64(index)))}
 	w.peers = append(w.peers, p)
+	w.sites = append(w.sites, s)
 	return p
 }
 
@@ -107,27 +132,26 @@ func (w *world) addViewer(i int, came, stay time.Duration) {
 	if stay < never-came {
 		leaves = came + stay
 	}
-	p := w.add(wire.RoleViewer, came, leaves)
-	p.up.rate = draw(w.rng, sc.Uplinks, func(u Uplink) float64 { return u.Share }).Kbit * 1000
+	rate := draw(w.rng, sc.Uplinks, func(u Uplink) float64 { return u.Share }).Kbit * 1000
+	at := site{role: wire.RoleViewer, lan: -1}
 	if len(sc.NAT) > 0 {
-		p.nat = draw(w.rng, sc.NAT, func(n NATShare) float64 { return n.Share }).Type
+		at.nat = draw(w.rng, sc.NAT, func(n NATShare) float64 { return n.Share }).Type
 	}
-	p.bad = w.rng.Float64() < sc.Polluters
-	p.leaf = w.rng.Float64() < sc.FreeRiders
-	if sc.Churn != nil {
-		p.abrupt = w.rng.Float64() < sc.Churn.Abrupt
-	}
+	bad := w.rng.Float64() < sc.Polluters
+	leaf := w.rng.Float64() < sc.FreeRiders
+	abrupt := sc.Churn != nil && w.rng.Float64() < sc.Churn.Abrupt
 	if sc.LANSize > 0 {
-		p.lan = int32(i / sc.LANSize)
+		at.lan = int32(i / sc.LANSize)
 	}
 	u := w.rng.Float64()
 	for r, s := range sc.Latency.Regions {
 		if u -= s; u < 0 || r == len(sc.Latency.Regions)-1 {
-			p.region = uint8(r)
+			at.region = uint8(r)
 			break
 		}
 	}
-	w.q.add(event{at: came, kind: evStart, to: p.index})
+	p := w.add(at, came, leaves)
+	p.up.rate, p.bad, p.leaf, p.abrupt = rate, bad, leaf, abrupt
 }
 
 // draw chooses one of a list by the shares of its members.
@@ -142,84 +166,76 @@ func draw[T any](rng *rand.Rand, list []T, share func(T) float64) T {
 }
 
 // enter starts a peer.
-func (w *world) enter(p *peer) {
+func (k *worker) enter(p *peer) {
+	w := k.w
 	p.alive = true
-	if p.role == wire.RoleViewer {
-		w.tracker.add(p)
-		if p.leaves != never {
-			w.q.add(event{at: max(p.leaves, w.q.now+time.Second), kind: evLeave, to: p.index})
-		}
+	if p.leaves != never {
+		k.cause(p, event{at: max(p.leaves, k.now+time.Second), kind: evLeave})
 	}
 	if w.off {
-		w.directStart(p)
+		k.directStart(p)
 		return
 	}
-	if p.role == wire.RoleViewer {
-		w.tracker.settling = append(w.tracker.settling, p.index)
-	}
+	p.rng++
 	p.machine = swarm.New(swarm.Config{
-		Self: w.id(p.index), Role: p.role, PlayDelay: w.sc.Buffer, Window: storeTime,
-		Leaf: p.leaf, Uplink: p.up.rate, Seed: w.rng.Uint64(),
+		Self: id(p.index), Role: p.role, PlayDelay: w.sc.Buffer, Window: storeTime,
+		Leaf: p.leaf, Uplink: p.up.rate, Seed: mix(p.rng),
 	})
-	w.handle(p, swarm.CatalogSet{Epoch: epoch, Tracks: []swarm.TrackInfo{{
-		ID: track, Kind: wire.Video, Substreams: w.sc.Stream.Substreams, Timescale: timescale,
-		Bitrate: uint32(w.sc.Stream.Kbit * 1000),
-	}}})
+	k.handle(p, swarm.CatalogSet{Epoch: epoch, Tracks: w.catalog})
 	if p.role != wire.RoleSource {
-		w.q.add(event{at: w.q.now + trackerTime, kind: evTracker, to: p.index, arg: introduced})
+		k.want(p, want{what: wantNames, n: introduced})
 	}
 }
 
 // leave ends a peer. One that goes abruptly says nothing: sessions and the
 // tracker notice by themselves.
-func (w *world) leave(p *peer) {
+func (k *worker) leave(p *peer) {
+	w := k.w
 	if p.role == wire.RoleViewer {
-		w.m.gone(w, p)
+		k.m.gone(w, p, k.now)
 	}
 	p.alive = false
-	for i := range p.links {
-		l := &p.links[i]
-		at := w.q.now + idleTimeout
+	for i, o := range p.links.peers {
+		at := k.now + idleTimeout
 		if !p.abrupt {
-			at = w.q.now + w.net.between(p, w.peers[l.peer])
+			at = k.now + w.delay(p.index, o)
 		}
-		w.q.add(event{at: at, kind: evClosed, from: p.index, to: l.peer, session: l.session})
+		k.send(p, o, &event{at: at, kind: evClosed, session: p.links.list[i].session})
 	}
-	p.links, p.machine = nil, nil
-	at := w.q.now
-	if p.abrupt {
-		at += idleTimeout
-	}
-	w.q.add(event{at: at, kind: evClosed, from: p.index, to: p.index})
+	p.links, p.dialling, p.machine = links{}, nil, nil
+	w.g.wakes[p.index] = never
+	k.want(p, want{what: wantForgotten})
 }
 
 // fault breaks something.
-func (w *world) fault(f Fault) {
+func (k *worker) fault(f Fault) {
+	w := k.w
 	switch f.What {
 	case "tracker":
 		w.tracker.dead = true
 	case "edge":
-		w.killEdge()
+		k.killEdge()
 	case "viewers":
 		for _, p := range w.peers {
 			if p.role == wire.RoleViewer && p.alive && w.rng.Float64() < f.Share {
 				p.abrupt = true
-				w.leave(p)
+				k.leave(p)
 			}
 		}
 	}
 }
 
 // killEdge ends the first edge that is left, without a word.
-func (w *world) killEdge() {
-	if len(w.tracker.edges) == 0 {
+func (k *worker) killEdge() {
+	t := &k.w.tracker
+	if len(t.edges) == 0 {
 		return
 	}
-	p := w.peers[w.tracker.edges[0]]
-	w.tracker.edges = w.tracker.edges[1:]
+	p := k.w.peers[t.edges[0]]
+	t.edges = t.edges[1:]
 	p.abrupt = true
-	if w.off {
-		w.directEdgeLost(p)
+	if k.w.off {
+		k.directEdgeLost(p.index)
 	}
-	w.leave(p)
+	k.leave(p)
 }

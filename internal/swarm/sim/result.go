@@ -69,9 +69,13 @@ type CDFPoint struct {
 type Options struct {
 	// Off turns P2P off and gives every viewer all it wants from an edge.
 	Off bool
+	// Cores is how many are used; 0 stands for all. The result does not depend on it.
+	Cores int
 	// Progress, if not nil, is called after each second of the run. An error
 	// that it returns ends the run.
 	Progress func(at time.Duration, s Second) error
+
+	share bool // also windows with a single event are for all cores
 }
 
 // Run simulates a scenario. It takes all chance from the scenario's seed.
@@ -79,8 +83,7 @@ func Run(sc Scenario, opt Options) (*Result, error) {
 	if err := sc.Validate(); err != nil {
 		return nil, err
 	}
-	w := newWorld(sc, opt.Off)
-	w.progress = opt.Progress
+	w := newWorld(sc, opt)
 	if err := w.run(); err != nil {
 		return nil, err
 	}

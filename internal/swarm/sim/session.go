@@ -3,69 +3,100 @@
 package sim
 
 import (
+	"slices"
+
 	"p2plive/internal/swarm"
 	"p2plive/internal/wire"
 )
 
+// dialling is a dial under way.
+type dialling struct{ peer, session uint32 }
+
 // dial begins a handshake: two round trips, and the tracker's part if a NAT
 // stands in the way.
-func (w *world) dial(p *peer, other uint32) {
+func (k *worker) dial(p *peer, other uint32) {
+	w := k.w
 	if int(other) >= len(w.peers) {
-		w.violate("dial to a peer that does not exist")
+		k.violate("dial to a peer that does not exist")
 		return
 	}
-	o := w.peers[other]
-	there, punched := reach(p.nat, o.nat)
+	a, b := &w.sites[p.index], &w.sites[other]
+	there, punched := reach(a.nat, b.nat)
 	switch {
-	case p.lan >= 0 && p.lan == o.lan:
+	case a.lan >= 0 && a.lan == b.lan:
 		there, punched = true, false
-	case o.role != wire.RoleViewer:
+	case b.role != wire.RoleViewer:
 		there, punched = true, false // over a WebSocket, if there is no UDP
 	}
-	now := w.q.now
-	if !o.alive || !there || punched && w.tracker.dead || o.isBanned(p.index, now) || p.isBanned(other, now) {
-		w.q.add(event{at: now + dialTimeout, kind: evFailed, from: other, to: p.index})
+	// A session's number is different for all sessions between two peers.
+	p.dials++
+	session := p.dials << 1
+	if p.index < other {
+		session++
+	}
+	p.dialling = append(p.dialling, dialling{other, session})
+	delay := w.delay(p.index, other)
+	k.cause(p, event{at: k.now + dialTimeout + 4*delay, kind: evFailed, arg: other, session: session})
+	if !there || punched && w.tracker.dead || p.isBanned(other, k.now) {
 		return
 	}
-	w.m.dialed++
-	at := now + 4*w.net.between(p, o)
+	at := k.now + 3*delay
 	if punched {
 		at += punchTime
 	}
-	w.q.add(event{at: at, kind: evOpen, from: p.index, to: other})
+	k.send(p, other, &event{at: at, kind: evDial, session: session})
 }
 
-// open makes a session known to both ends.
-func (w *world) open(from, to *peer) {
-	if !from.alive || !to.alive || from.link(to.index) != nil || to.link(from.index) != nil {
+// dialled answers a handshake. Of two peers that dial each other at once, the
+// first one's handshake counts.
+func (k *worker) dialled(o *peer, e *event) {
+	if o.isBanned(e.from, k.now) || o.links.find(e.from) != nil {
 		return
 	}
-	w.sessions++
-	session := w.sessions
-	from.connect(to.index, session)
-	to.connect(from.index, session)
-	rtt := 2 * w.net.between(from, to)
-	w.handle(from, swarm.PeerUp{Peer: w.id(to.index), Role: to.role, RTT: rtt})
-	if l := to.link(from.index); l != nil && l.session == session {
-		w.handle(to, swarm.PeerUp{Peer: w.id(from.index), Role: from.role, RTT: rtt})
+	if i := slices.IndexFunc(o.dialling, func(d dialling) bool { return d.peer == e.from }); i >= 0 {
+		if o.index < e.from {
+			return
+		}
+		o.dialling = slices.Delete(o.dialling, i, i+1)
 	}
+	delay := k.w.delay(o.index, e.from)
+	o.links.add(e.from, e.session)
+	k.send(o, e.from, &event{at: k.now + delay, kind: evOpen, session: e.session})
+	k.handle(o, swarm.PeerUp{Peer: id(e.from), Role: k.w.sites[e.from].role, RTT: 2 * delay})
+}
+
+// opened ends the dialler's handshake. If it has gone meanwhile, or has no more
+// need of it, the other end is to know.
+func (k *worker) opened(p *peer, e *event) {
+	delay := k.w.delay(p.index, e.from)
+	i := slices.Index(p.dialling, dialling{e.from, e.session})
+	if !p.alive || i < 0 {
+		at := k.now + delay
+		if !p.alive && p.abrupt {
+			at = k.now + idleTimeout
+		}
+		k.send(p, e.from, &event{at: at, kind: evClosed, session: e.session})
+		return
+	}
+	p.dialling = slices.Delete(p.dialling, i, i+1)
+	k.m.dialed++
+	p.links.add(e.from, e.session)
+	k.handle(p, swarm.PeerUp{Peer: id(e.from), Role: k.w.sites[e.from].role, RTT: 2 * delay})
+}
+
+// dialFailed ends a dial that nobody has answered.
+func (k *worker) dialFailed(p *peer, e *event) {
+	i := slices.Index(p.dialling, dialling{e.arg, e.session})
+	if i < 0 {
+		return
+	}
+	p.dialling = slices.Delete(p.dialling, i, i+1)
+	k.m.dialFailed++
+	k.handle(p, swarm.DialFailed{Peer: id(e.arg)})
 }
 
 // hangUp ends a session with a word to the other end.
-func (w *world) hangUp(p, o *peer, session uint32) {
-	p.disconnect(o.index, session)
-	w.q.add(event{
-		at: w.q.now + w.net.between(p, o), kind: evClosed, from: p.index, to: o.index, session: session,
-	})
-}
-
-// closed tells a peer that a session's other end is gone.
-func (w *world) closed(from, to *peer, e *event) {
-	if from == to { // the tracker has noticed
-		w.tracker.forget(w, to)
-		return
-	}
-	if to.disconnect(from.index, e.session) {
-		w.handle(to, swarm.PeerDown{Peer: w.id(from.index)})
-	}
+func (k *worker) hangUp(p *peer, o, session uint32) {
+	p.links.remove(o, session)
+	k.send(p, o, &event{at: k.now + k.w.delay(p.index, o), kind: evClosed, session: session})
 }

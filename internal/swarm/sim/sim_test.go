@@ -77,23 +77,26 @@ func TestOff(t *testing.T) {
 	}
 }
 
-// TestSameSeed runs a scenario with all kinds of chance twice.
+// TestSameSeed runs a scenario with all kinds of chance again, also on other
+// numbers of cores.
 func TestSameSeed(t *testing.T) {
 	t.Parallel()
-	run := func(seed uint64) string {
+	run := func(seed uint64, cores int) string {
 		sc := small(t, "churn", 40)
 		sc.Duration, sc.Seed, sc.Polluters = sc.Warmup+5*time.Second, seed, 0.05
-		b, err := json.Marshal(simulate(t, sc, Options{}))
+		b, err := json.Marshal(simulate(t, sc, Options{Cores: cores, share: cores > 1}))
 		if err != nil {
 			t.Fatal(err)
 		}
 		return string(b)
 	}
-	first := run(1)
-	if run(1) != first {
-		t.Error("the same seed gives another result")
+	first := run(1, 1)
+	for _, cores := range []int{1, 2, 5} {
+		if run(1, cores) != first {
+			t.Errorf("the same seed gives another result on %d cores", cores)
+		}
 	}
-	if run(2) == first {
+	if run(2, 1) == first {
 		t.Error("another seed gives the same result")
 	}
 }

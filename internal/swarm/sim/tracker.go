@@ -3,11 +3,10 @@
 package sim
 
 import (
-	"net/netip"
+	"cmp"
 	"slices"
 	"time"
 
-	"p2plive/internal/swarm"
 	"p2plive/internal/swarm/admission"
 	"p2plive/internal/wire"
 )
@@ -18,6 +17,7 @@ import (
 type tracker struct {
 	dead     bool
 	viewers  []uint32 // those that it believes to be there
+	places   []int32  // by peer: in viewers, -1 if not in it
 	edges    []uint32
 	control  *admission.Control[uint32]
 	settling []uint32           // admitted, and have not said that they have found their places
@@ -26,40 +26,95 @@ type tracker struct {
 	sent     [loadReports]int64 // bytes by all edges, as they said last
 	lans     [][]uint32
 	reported map[uint32]bool // have sent bad pieces
+	silent   []want          // of those that have gone without a word, by time
+	wants    []want          // of a window
 }
 
-func (t *tracker) add(p *peer) {
-	p.place = len(t.viewers)
-	t.viewers = append(t.viewers, p.index)
-	if p.lan >= 0 {
-		for len(t.lans) <= int(p.lan) {
+// want is what a peer wants of the tracker. It is answered between windows.
+type want struct {
+	at   time.Duration
+	peer uint32
+	what wanted
+	n    int    // names
+	of   uint32 // who is reported
+}
+
+type wanted uint8
+
+const (
+	wantNames     wanted = iota // of others
+	wantForgotten               // it has gone
+	wantJustice                 // somebody has sent a bad piece
+)
+
+// want puts a question to the tracker.
+func (k *worker) want(p *peer, q want) {
+	q.at, q.peer = k.now, p.index
+	k.wants = append(k.wants, q)
+}
+
+// answer does what peers have wanted in the window that is over, in an order
+// that does not depend on who has run them.
+func (k *worker) answer() {
+	w, t := k.w, &k.w.tracker
+	for len(t.silent) > 0 && t.silent[0].at+idleTimeout <= k.now {
+		t.forget(w, t.silent[0].peer)
+		t.silent = t.silent[1:]
+	}
+	t.wants = t.wants[:0]
+	for _, o := range w.g.workers {
+		t.wants = append(t.wants, o.wants...)
+		o.wants = o.wants[:0]
+	}
+	slices.SortStableFunc(t.wants, func(a, b want) int {
+		return cmp.Or(cmp.Compare(a.at, b.at), cmp.Compare(a.peer, b.peer))
+	})
+	for _, q := range t.wants {
+		switch p := w.peers[q.peer]; {
+		case q.what == wantJustice:
+			t.reported[q.of] = true
+		case q.what == wantNames && !t.dead:
+			names := &wire.Peers{Peers: w.introduce(p, q.n)}
+			k.cause(p, event{at: q.at + trackerTime, kind: evNames, msg: names})
+		case q.what == wantForgotten && p.abrupt:
+			t.silent = append(t.silent, q)
+		case q.what == wantForgotten:
+			t.forget(w, q.peer)
+		}
+	}
+}
+
+func (t *tracker) add(w *world, viewer uint32) {
+	if t.places == nil {
+		t.places = slices.Repeat([]int32{-1}, len(w.peers))
+	}
+	t.places[viewer] = int32(len(t.viewers))
+	t.viewers = append(t.viewers, viewer)
+	if lan := w.sites[viewer].lan; lan >= 0 {
+		for len(t.lans) <= int(lan) {
 			t.lans = append(t.lans, nil)
 		}
-		t.lans[p.lan] = append(t.lans[p.lan], p.index)
+		t.lans[lan] = append(t.lans[lan], viewer)
 	}
 }
 
-func (t *tracker) forget(w *world, p *peer) {
-	if p.place < 0 {
+func (t *tracker) forget(w *world, viewer uint32) {
+	if t.places == nil || t.places[viewer] < 0 {
 		return
 	}
-	last := t.viewers[len(t.viewers)-1]
-	t.viewers[p.place] = last
-	w.peers[last].place = p.place
+	place, last := t.places[viewer], t.viewers[len(t.viewers)-1]
+	t.viewers[place], t.places[last] = last, place
 	t.viewers = t.viewers[:len(t.viewers)-1]
-	p.place = -1
-	t.control.Leave(p.index)
-	if p.lan >= 0 {
-		t.lans[p.lan] = slices.DeleteFunc(t.lans[p.lan], func(i uint32) bool { return i == p.index })
+	t.places[viewer] = -1
+	t.control.Leave(viewer)
+	if lan := w.sites[viewer].lan; lan >= 0 {
+		t.lans[lan] = slices.DeleteFunc(t.lans[lan], func(i uint32) bool { return i == viewer })
 	}
 }
 
-// introduce answers a peer's question for n viewers.
-func (w *world) introduce(p *peer, n int) {
+// introduce names peers to one that asks for n viewers.
+func (w *world) introduce(p *peer, n int) []wire.PeerInfo {
 	t := &w.tracker
-	if t.dead {
-		return
-	}
 	var infos []wire.PeerInfo
 	if p.role == wire.RoleEdge {
 		infos = append(infos, w.info(0))
@@ -68,25 +123,24 @@ func (w *world) introduce(p *peer, n int) {
 				infos = append(infos, w.info(i))
 			}
 		}
-		w.handle(p, swarm.Introduced{Peers: infos})
-		return
+		return infos
 	}
 	for k := range min(introducedEdges, len(t.edges)) {
 		infos = append(infos, w.info(t.edges[(int(p.index)+k)%len(t.edges)]))
 	}
-	w.handle(p, swarm.Introduced{Peers: append(infos, w.drawViewers(p, n)...)})
+	return append(infos, w.drawViewers(p.index, n)...)
 }
 
 // drawViewers chooses viewers at random, half of them from the same LAN if
 // there are so many.
-func (w *world) drawViewers(p *peer, n int) []wire.PeerInfo {
-	t := &w.tracker
+func (w *world) drawViewers(p uint32, n int) []wire.PeerInfo {
+	t, at := &w.tracker, &w.sites[p]
 	var drawn []uint32
-	if p.lan >= 0 {
-		mates := slices.Clone(t.lans[p.lan])
+	if at.lan >= 0 {
+		mates := slices.Clone(t.lans[at.lan])
 		w.rng.Shuffle(len(mates), func(i, j int) { mates[i], mates[j] = mates[j], mates[i] })
 		for _, i := range mates {
-			if i != p.index && len(drawn) < n/2 {
+			if i != p && len(drawn) < n/2 {
 				drawn = append(drawn, i)
 			}
 		}
@@ -95,10 +149,10 @@ func (w *world) drawViewers(p *peer, n int) []wire.PeerInfo {
 		if len(drawn) >= n || len(t.viewers) == 0 {
 			break
 		}
-		o := w.peers[t.viewers[w.rng.IntN(len(t.viewers))]]
-		there, _ := reach(p.nat, o.nat)
-		if o != p && there && !t.reported[o.index] && !slices.Contains(drawn, o.index) {
-			drawn = append(drawn, o.index)
+		o := t.viewers[w.rng.IntN(len(t.viewers))]
+		there, _ := reach(at.nat, w.sites[o].nat)
+		if o != p && there && !t.reported[o] && !slices.Contains(drawn, o) {
+			drawn = append(drawn, o)
 		}
 	}
 	infos := make([]wire.PeerInfo, len(drawn))
@@ -106,78 +160,4 @@ func (w *world) drawViewers(p *peer, n int) []wire.PeerInfo {
 		infos[i] = w.info(index)
 	}
 	return infos
-}
-
-// knock has a viewer ask to be let in.
-func (w *world) knock(p *peer) {
-	t := &w.tracker
-	switch {
-	case t.dead:
-		t.outside++
-	case w.off:
-		w.enter(p)
-	default:
-		if verdict, _ := t.control.Arrive(w.q.now, p.index, netip.Prefix{}); verdict == admission.Admitted {
-			w.enter(p)
-		}
-	}
-}
-
-// admit lets in those whose turn it is.
-func (w *world) admit() {
-	t := &w.tracker
-	w.q.add(event{at: w.q.now + joinsEvery, kind: evJoins})
-	if t.dead {
-		return
-	}
-	if t.looks%edgeReports == 0 {
-		w.hearEdges(t.looks / edgeReports)
-	}
-	if t.looks%settleReports == 0 {
-		w.hearViewers()
-	}
-	t.looks++
-	for _, i := range t.control.Admit(w.q.now) {
-		w.enter(w.peers[i])
-	}
-}
-
-// hearEdges takes the edges' reports.
-func (w *world) hearEdges(n int) {
-	t := &w.tracker
-	e := admission.Edges{At: w.q.now}
-	var sent int64
-	for _, i := range t.edges {
-		p := w.peers[i]
-		e.Unlimited = e.Unlimited || p.up.rate == 0
-		e.Budget += p.up.rate
-		sent += p.owed
-	}
-	const span = edgeReports * loadReports * joinsEvery
-	e.Out = max(sent-t.sent[n%loadReports], 0) * 8 * int64(time.Second) / int64(span)
-	e.Feeds = e.Out
-	t.sent[n%loadReports] = sent
-	t.control.SetRate(w.sc.Stream.Kbit * 1000)
-	t.control.SetEdges(e)
-}
-
-// hearViewers takes the reports of those that have found their places.
-func (w *world) hearViewers() {
-	t := &w.tracker
-	t.settling = slices.DeleteFunc(t.settling, func(i uint32) bool {
-		p := w.peers[i]
-		if !p.alive {
-			return true
-		}
-		s := p.machine.Stats()
-		if s.Attached < s.Trees || s.Temporary > 0 {
-			return false
-		}
-		uplink := p.up.rate
-		if p.leaf {
-			uplink = 0
-		}
-		t.control.Report(i, uplink, true, s.AtServers > 0)
-		return true
-	})
 }

@@ -11,6 +11,7 @@ import (
 type uplink struct {
 	rate int64         // bits a second; 0 has no limit
 	free time.Duration // when all that was given to it has left
+	owed int64         // bytes that were pushed, or sent for rescue
 }
 
 // send queues a number of bytes and returns when the last of them leaves.

@@ -3,7 +3,6 @@
 package sim
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"time"
 
@@ -11,26 +10,39 @@ import (
 	"p2plive/internal/wire"
 )
 
-// world is one run. Peer 0 is the source, edges follow, then viewers.
+// world is one run. Peer 0 is the source, edges follow, then viewers. What it
+// holds changes between windows only, but for what belongs to one peer.
 type world struct {
 	sc       Scenario
 	off      bool // viewers get everything from an edge without limits
 	rng      *rand.Rand
-	q        *queue
+	g        *engine
 	net      network
 	peers    []*peer
+	sites    []site // by peer
 	tracker  tracker
 	m        metrics
 	progress func(time.Duration, Second) error
 
-	stop       error
 	firstsFrom time.Duration // first pictures count for who comes after
+	interval   time.Duration
+	keyEvery   uint32
+	catalog    []swarm.TrackInfo
 
-	cut      uint32 // next fragment
-	interval time.Duration
-	keyEvery uint32
-	sessions uint32
-	scratch  []byte
+	coming  []uint32 // viewers that are still to come, in this order
+	faults  []Fault  // that are still to happen
+	seconds time.Duration
+	joins   time.Duration
+}
+
+// part is a worker's part of the world.
+type part struct {
+	w       *world
+	m       metrics
+	wants   []want
+	scratch []byte
+	haveOut wire.Have // that a machine fills
+	haveIn  wire.Have // that a machine reads
 }
 
 const (
@@ -41,78 +53,100 @@ const (
 
 // run processes events until the end, or until somebody has seen enough.
 func (w *world) run() error {
-	for {
-		e, ok := w.q.next(w.sc.Duration)
-		if !ok {
-			break
-		}
-		w.event(&e)
-		if w.stop != nil {
-			return w.stop
-		}
+	if err := w.g.run(w.sc.Duration, w.between); err != nil {
+		return err
 	}
+	k := w.g.workers[0]
 	for _, p := range w.peers {
 		if p.role == wire.RoleViewer && p.alive {
-			w.m.gone(w, p)
-			if !p.player.began && w.q.now-p.came > settle {
-				w.m.waiting++
+			k.m.gone(w, p, w.sc.Duration)
+			if !p.player.began && w.sc.Duration-p.came > settle {
+				k.m.waiting++
 			}
 		}
 	}
-	w.m.waiting += w.tracker.outside + w.tracker.control.Stats(w.q.now).Waiting
+	for _, k := range w.g.workers {
+		w.m.take(&k.m)
+	}
+	w.m.waiting += w.tracker.outside + w.tracker.control.Stats(w.sc.Duration).Waiting
 	return nil
 }
 
-func (w *world) event(e *event) {
+// between does what belongs to no peer, before a window is run.
+func (w *world) between(now time.Duration) error {
+	k := w.g.workers[0]
+	for len(w.faults) > 0 && w.faults[0].At <= now {
+		k.fault(w.faults[0])
+		w.faults = w.faults[1:]
+	}
+	if !w.off && w.joins <= now {
+		w.joins += joinsEvery
+		k.admit()
+	}
+	for len(w.coming) > 0 && w.peers[w.coming[0]].came <= now {
+		k.knock(w.coming[0])
+		w.coming = w.coming[1:]
+	}
+	k.answer()
+	if w.seconds+time.Second <= now {
+		w.seconds += time.Second
+		return w.second(now)
+	}
+	return nil
+}
+
+// event does what happens to a peer.
+func (w *world) event(k *worker, e *event) {
 	to := w.peers[e.to]
+	if !to.alive && e.kind != evEnter && e.kind != evOpen {
+		return
+	}
 	switch e.kind {
 	case evTick:
-		if to.alive && to.wake == e.arg {
-			w.handle(to, swarm.Tick{})
-		}
-	case evMessage:
-		if l := to.link(e.from); l != nil && l.session == e.session {
-			w.handle(to, swarm.Received{Peer: w.id(e.from), Msg: e.msg})
-		}
+		k.handle(to, swarm.Tick{})
+	case evMessage, evHave:
+		k.messageIn(to, e)
 	case evPiece:
 		if w.off {
-			w.directPiece(to, e)
-		} else if l := to.link(e.from); l != nil && l.session == e.session {
-			w.pieceIn(w.peers[e.from], to, e)
+			k.directPiece(to, e)
+		} else if l := to.links.find(e.from); l != nil && l.session == e.session {
+			k.pieceIn(to, e)
 		}
 	case evCut:
-		w.cutNext()
-	case evStart:
-		w.knock(to)
+		k.cut(to, e.arg)
+	case evEnter:
+		k.enter(to)
 	case evLeave:
-		if to.alive {
-			w.leave(to)
-		}
+		k.leave(to)
+	case evDial:
+		k.dialled(to, e)
 	case evOpen:
 		if w.off {
-			w.directOpen(w.peers[e.from], to)
+			k.directOpen(to, e.session)
 			return
 		}
-		w.open(w.peers[e.from], to)
+		k.opened(to, e)
 	case evClosed:
-		w.closed(w.peers[e.from], to, e)
+		if to.links.remove(e.from, e.session) {
+			k.handle(to, swarm.PeerDown{Peer: id(e.from)})
+		}
 	case evFailed:
-		if to.alive {
-			w.m.dialFailed++
-			w.handle(to, swarm.DialFailed{Peer: w.id(e.from)})
-		}
-	case evTracker:
-		if to.alive {
-			w.introduce(to, int(e.arg))
-		}
-	case evSecond:
-		w.second()
-		w.q.add(event{at: w.q.now + time.Second, kind: evSecond})
-	case evFault:
-		w.fault(w.sc.Faults[e.arg])
-	case evJoins:
-		w.admit()
+		k.dialFailed(to, e)
+	case evNames:
+		k.handle(to, swarm.Introduced{Peers: e.msg.(*wire.Peers).Peers})
 	}
+}
+
+// cause has something happen to a peer that it, or nobody, has caused.
+func (k *worker) cause(p *peer, e event) {
+	k.send(p, p.index, &e)
+}
+
+// send has something happen to a peer that another one has caused.
+func (k *worker) send(from *peer, to uint32, e *event) {
+	from.caused++
+	e.from, e.to, e.seq = from.index, to, from.caused
+	k.post(e)
 }
 
 // cutAt returns when a fragment is cut.
@@ -123,18 +157,14 @@ func (w *world) firstAfter(at time.Duration) uint32 {
 	return uint32((at + w.interval - 1) / w.interval)
 }
 
-// cutNext has the source make a fragment.
-func (w *world) cutNext() {
-	seq := w.cut
-	w.cut++
-	w.q.add(event{at: w.cutAt(w.cut), kind: evCut})
-	source := w.peers[0]
+// cut has the source make a fragment.
+func (k *worker) cut(source *peer, seq uint32) {
+	w := k.w
+	k.cause(source, event{at: w.cutAt(seq + 1), kind: evCut, arg: seq + 1})
 	source.store.put(seq)
-	if w.off {
-		w.direct(seq)
-		return
+	if !w.off {
+		k.handle(source, swarm.PieceMade{Header: w.header(seq), Size: w.sc.Stream.Piece})
 	}
-	w.handle(source, swarm.PieceMade{Header: w.header(seq), Size: w.sc.Stream.Piece})
 }
 
 func (w *world) header(seq uint32) wire.PieceHeader {
@@ -143,124 +173,5 @@ func (w *world) header(seq uint32) wire.PieceHeader {
 		Epoch: epoch, Track: track, Key: seq%w.keyEvery == 0, Seq: wire.Seq(seq), Count: 1,
 		Base: uint64(seq) * length, Duration: uint32(length),
 		Wall: int64(epoch) + w.cutAt(seq).Milliseconds(),
-	}
-}
-
-// handle gives an event to a peer's machine and carries out its commands.
-func (w *world) handle(p *peer, ev swarm.Event) {
-	for _, c := range p.machine.Handle(w.q.now, ev) {
-		w.do(p, c)
-	}
-}
-
-func (w *world) do(p *peer, c swarm.Command) {
-	switch c := c.(type) {
-	case swarm.SendPiece:
-		w.sendPiece(p, c)
-	case swarm.Send:
-		w.send(p, c)
-	case swarm.Wake:
-		p.wake++
-		w.q.add(event{at: c.At, kind: evTick, to: p.index, arg: p.wake})
-	case swarm.Deliver:
-		p.player.deliver(w, p, uint32(c.Seq))
-	case swarm.Missed:
-		p.player.miss(w)
-	case swarm.Dial:
-		w.dial(p, indexOf(c.Peer.ID))
-	case swarm.Drop:
-		if l := p.link(indexOf(c.Peer)); l != nil {
-			w.hangUp(p, w.peers[l.peer], l.session)
-		} else {
-			w.violate("session dropped that is not there")
-		}
-	case swarm.WantPeers:
-		w.q.add(event{at: w.q.now + trackerTime, kind: evTracker, to: p.index, arg: uint32(c.N)})
-	}
-}
-
-// violate notes that the machine has asked for something impossible.
-func (w *world) violate(text string) {
-	if w.m.violations++; w.m.violations == 1 {
-		w.m.violation = fmt.Sprintf("%v: %s", w.q.now, text)
-	}
-}
-
-func (w *world) send(p *peer, c swarm.Send) {
-	l := p.link(indexOf(c.Peer))
-	if l == nil {
-		w.violate("message to a peer without a session")
-		return
-	}
-	w.scratch = wire.Append(w.scratch[:0], c.Msg)
-	size := len(w.scratch)
-	if w.q.now >= w.sc.Warmup {
-		w.m.control += uint64(size)
-	}
-	at, again := w.arrival(p, w.peers[l.peer], p.up.pass(w.q.now, size), size)
-	p.up.pass(w.q.now, again)
-	l.control = max(l.control, at)
-	w.q.add(event{at: l.control, kind: evMessage, from: p.index, to: l.peer, session: l.session, msg: c.Msg})
-}
-
-func (w *world) sendPiece(p *peer, c swarm.SendPiece) {
-	l := p.link(indexOf(c.Peer))
-	seq := uint32(c.ID.Seq)
-	switch {
-	case l == nil:
-		w.violate("piece to a peer without a session")
-		return
-	case !p.store.has(seq):
-		w.violate("piece sent that is not there")
-		return
-	case max(p.up.free, w.q.now) > c.Expires:
-		w.m.expired++
-		return
-	}
-	size := w.sc.Stream.Piece + wire.PieceOverhead
-	at, again := w.arrival(p, w.peers[l.peer], p.up.send(w.q.now, size), size)
-	p.up.send(w.q.now, again)
-	last := &l.pieces
-	if c.Via != wire.Push {
-		last = &l.repairs
-	}
-	if c.Via != wire.Repair {
-		p.owed += int64(size)
-	}
-	*last = max(*last, at)
-	w.q.add(event{
-		at: *last, kind: evPiece, from: p.index, to: l.peer, session: l.session,
-		arg: seq, via: c.Via, bad: p.bad,
-	})
-}
-
-func (w *world) pieceIn(from, to *peer, e *event) {
-	if e.bad {
-		w.evict(from, to)
-		return
-	}
-	fresh := to.store.put(e.arg)
-	if to.role == wire.RoleViewer {
-		w.arrived(from, to, e.via, w.sc.Stream.Piece, fresh)
-		if fresh {
-			to.player.live(w, e.arg)
-		}
-	}
-	w.handle(to, swarm.PieceIn{
-		Peer: w.id(e.from), Header: w.header(e.arg), Size: w.sc.Stream.Piece, Via: e.via, New: fresh,
-	})
-}
-
-// evict lets a peer go that has sent a piece with a bad signature. The tracker
-// checks the piece and names the peer to nobody any more.
-func (w *world) evict(from, to *peer) {
-	w.m.badPieces++
-	w.m.evicted++
-	w.m.bad += uint64(w.sc.Stream.Piece)
-	to.banned = append(to.banned, ban{from.index, w.q.now + banTime})
-	w.tracker.reported[from.index] = true
-	w.handle(to, swarm.PieceBad{Peer: w.id(from.index)})
-	if l := to.link(from.index); l != nil {
-		w.hangUp(to, from, l.session)
 	}
 }
