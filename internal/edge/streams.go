@@ -53,9 +53,13 @@ type stream struct {
 	fed     time.Time // last seen with a source or another edge
 	viewers uint32
 	out     meter
+	owed    meter
 	in      meter
 	outKbps uint32
-	kbps    uint32
+	// owedKbps of it goes to those that have places here, and for rescue. The
+	// rest is what newcomers fetch at their start: it takes what there is.
+	owedKbps uint32
+	kbps     uint32
 }
 
 // open joins a stream that a source brings. Viewers are told to go elsewhere.
@@ -99,6 +103,7 @@ func (e *Edge) carry(id wire.StreamID) (*stream, error) {
 	}
 	e.streams[id] = st
 	st.out.add(st.fed, 0)
+	st.owed.add(st.fed, 0)
 	st.in.add(st.fed, 0)
 	if e.cfg.UploadLimit > 0 {
 		_ = s.SetUplink(e.cfg.UploadLimit / int64(len(e.streams))) // until share knows better
@@ -145,7 +150,7 @@ func (e *Edge) reportNow() signal.Report {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id, st := range e.streams {
-		r.Carried = append(r.Carried, signal.Carried{Stream: id, Kbps: st.kbps, OutKbps: st.outKbps})
+		r.Carried = append(r.Carried, signal.Carried{Stream: id, Kbps: st.kbps, OutKbps: st.owedKbps})
 	}
 	return r
 }
@@ -193,6 +198,7 @@ func (e *Edge) survey(now time.Time) {
 		}
 		e.mu.Lock()
 		st.viewers = viewers
+		st.owedKbps = st.owed.add(now, stats.BytesOwed)
 		st.outKbps, st.kbps = st.out.add(now, stats.BytesUploaded), st.in.add(now, stats.BytesFromEdges)
 		if fed {
 			st.fed = now

@@ -87,6 +87,9 @@ func (s *Swarm) sendPiece(c swarm.SendPiece) {
 	}
 	ss.mediaOut += uint64(len(p.Payload))
 	s.meter.bytesOut += uint64(len(p.Payload))
+	if c.Via != wire.Repair {
+		s.meter.bytesOwed += uint64(len(p.Payload))
+	}
 }
 
 // receive takes one message of a session.

@@ -31,6 +31,7 @@ type meter struct {
 	fromPeers  uint64
 	fromEdges  uint64
 	bytesOut   uint64
+	bytesOwed  uint64
 	controlOut uint64
 }
 
@@ -100,6 +101,7 @@ type Stats struct {
 	BytesFromEdges  uint64        // the same from edges and the source
 	BytesRescued    uint64        // of those, asked for shortly before a deadline
 	BytesUploaded   uint64        // media payload
+	BytesOwed       uint64        // of it, to those that have a place here, and for rescue
 	ControlBytes    uint64        // messages that are not pieces, sent
 	BadPieces       uint64        // with a signature that does not hold
 	Malformed       uint64        // messages
@@ -108,6 +110,7 @@ type Stats struct {
 	FragmentsMissed uint64
 	Uplink          int64 // bits a second that the line is taken to carry to others
 	Settled         bool
+	AtEdge          bool // an edge or the source is a parent
 	Stalls          int
 	Stalled         time.Duration
 	FirstFragment   time.Duration // from joining; 0: none yet
@@ -158,13 +161,13 @@ func (s *Swarm) stats() Stats {
 	st := Stats{
 		Catalog: s.catalog, Pieces: m.pieces, Duplicates: m.duplicates,
 		BytesFromPeers: m.fromPeers, BytesFromEdges: m.fromEdges, BytesRescued: m.rescued,
-		BytesUploaded: m.bytesOut, ControlBytes: m.controlOut, BadPieces: m.bad, Malformed: s.malformed.Load(), Dropped: m.dropped,
+		BytesUploaded: m.bytesOut, BytesOwed: m.bytesOwed, ControlBytes: m.controlOut, BadPieces: m.bad, Malformed: s.malformed.Load(), Dropped: m.dropped,
 		FragmentsPlayed: m.played, FragmentsMissed: m.missed, FirstFragment: m.first,
 		Latency: m.latency.Clone(), StoreBytes: s.store.Bytes(),
 		Machine: s.machine.Stats(),
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
-	st.Settled = s.settled()
+	st.Settled, st.AtEdge = s.settled(), s.machine.Stats().AtServers > 0
 	if !s.cfg.EdgeOnly {
 		st.Uplink = s.uplink.told
 	}

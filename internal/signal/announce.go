@@ -78,6 +78,7 @@ type Report struct {
 	Connections     []Connection // viewer: at most MaxConnections
 	UplinkKbps      uint32       // viewer: what it can give to others, kbit/s
 	Settled         bool         // viewer: it has found its places in the trees
+	AtEdge          bool         // viewer: one of these places is at an edge
 
 	Load    Load      // edge
 	Carried []Carried // edge: every stream that it carries; source: its own
@@ -88,7 +89,8 @@ type Report struct {
 type Carried struct {
 	Stream StreamID
 	Kbps   uint32 // media rate, kbit/s; 0: not known
-	// OutKbps is what an edge sends of it, kbit/s.
+	// OutKbps is what an edge sends of it to those that have places there, and
+	// for rescue, kbit/s.
 	OutKbps uint32
 }
 

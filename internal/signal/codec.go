@@ -216,6 +216,7 @@ func (r Report) message() *signalpb.ClientMessage {
 		Connections:     connectionMessages(r.Connections),
 		UplinkKbps:      r.UplinkKbps,
 		Settled:         r.Settled,
+		AtEdge:          r.AtEdge,
 	}
 	for _, c := range r.Carried[:min(len(r.Carried), MaxCarried)] {
 		m.Carried = append(m.Carried, &signalpb.Carried{StreamId: c.Stream[:], Kbps: c.Kbps, OutKbps: c.OutKbps})

@@ -18,7 +18,8 @@ type known struct {
 	role    wire.Role
 	tries   uint8
 	dialing bool
-	urgent  bool // a possible parent
+	urgent  bool  // a possible parent
+	losses  uint8 // sessions that have ended, none of which was a long one
 }
 
 // book lists the peers that could be dialled, oldest first.
@@ -64,11 +65,18 @@ func (b *book) connected(id wire.PeerID) {
 	}
 }
 
-// lost notes that a session has ended.
-func (b *book) lost(id wire.PeerID, now time.Duration) {
-	if k := b.find(id); k != nil && !k.dialing {
-		k.after = now + redialAfter
+// lost notes that a session has ended. An edge that has too many neighbours
+// lets one go for each that comes: to dial it again at once would never end.
+func (b *book) lost(id wire.PeerID, now, lasted time.Duration) {
+	k := b.find(id)
+	if k == nil || k.dialing {
+		return
 	}
+	if lasted > longSession {
+		k.losses = 0
+	}
+	k.after = now + redialAfter<<k.losses
+	k.losses = min(k.losses+1, maxLosses)
 }
 
 func (b *book) failed(id wire.PeerID, now time.Duration) {
@@ -138,7 +146,7 @@ func (m *Machine) keepNeighbours() {
 			continue
 		}
 		m.drop(n, "silent") // it is no longer in the list
-		m.book.lost(n.id(), m.now)
+		m.book.lost(n.id(), m.now, m.now-n.up)
 	}
 	for i := 0; i < len(m.book.list); {
 		k := &m.book.list[i]

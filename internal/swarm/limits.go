@@ -231,9 +231,6 @@ const (
 	// somebody else sends the piece sooner, and what is pushed must not wait.
 	// It is paid again at each hop.
 	busyQueue = 40 * time.Millisecond
-	// rescueQueue is the same at an edge for what is asked shortly before its
-	// deadline: what newcomers fetch gives way to it.
-	rescueQueue = 40 * time.Millisecond
 	// placeQueue is the queue beyond which an edge takes no child: above
 	// busyQueue, so that what newcomers fetch gives way to the places that they need.
 	placeQueue = 80 * time.Millisecond
@@ -288,6 +285,11 @@ const (
 	minLeafNeighbours = 8
 	// maxEdgeNeighbours bounds an edge's memory: about 4 kB for each.
 	maxEdgeNeighbours = 16384
+	// edgeNeighbourBits of an edge's uplink allow one neighbour: when all of
+	// them ask for what is late, the answers take 500 bit/s for each, and none
+	// of that may come out of what is pushed.
+	edgeNeighbourBits = 16_000
+	minEdgeNeighbours = 64
 	// maxSourceNeighbours: a source serves edges, not viewers.
 	maxSourceNeighbours = 64
 	// maxKnown bounds the peers that could be dialled: what neighbours tell of
@@ -301,8 +303,11 @@ const (
 	// dialBackoff doubles with each failure of a viewer.
 	dialBackoff = 2 * time.Second
 	// redialAfter is when a peer whose session has ended is dialled again: it
-	// may have been restarted.
+	// may have been restarted. It doubles with each session that was not longer
+	// than longSession, up to maxLosses times: 64 s.
 	redialAfter = 500 * time.Millisecond
+	longSession = 2 * time.Minute
+	maxLosses   = 7
 	// dialTries is after how many failures a peer is forgotten.
 	dialTries = 4
 	// fewViewers is below what the tracker is asked for more.

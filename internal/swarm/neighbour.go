@@ -147,7 +147,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 		return
 	}
 	m.book.connected(ev.Peer)
-	if len(m.neighbours) >= m.maxNeighbours() && !(ev.Role != wire.RoleViewer && m.count(ev.Role) < targetServers) {
+	if len(m.neighbours) >= m.maxNeighbours() && !(ev.Role != wire.RoleViewer && m.count(ev.Role) < targetServers) && !m.makeRoom() {
 		m.emit(Drop{Peer: ev.Peer, Reason: "enough neighbours"})
 		return
 	}
@@ -175,7 +175,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 func (m *Machine) peerDown(id wire.PeerID) {
 	if n := m.find(id); n != nil {
 		m.remove(n)
-		m.book.lost(id, m.now)
+		m.book.lost(id, m.now, m.now-n.up)
 		m.hurryNeighbours()
 	}
 }
@@ -249,9 +249,32 @@ func (m *Machine) drop(n *neighbour, reason string) {
 	m.emit(Drop{Peer: n.id(), Reason: reason})
 }
 
+// makeRoom lets a viewer go that an edge that is full has known for long and
+// does not feed: who has just come needs the edge more. It looks at a few only.
+func (m *Machine) makeRoom() bool {
+	if m.cfg.Role != wire.RoleEdge {
+		return false
+	}
+	var oldest *neighbour
+	for range vacantTries {
+		n := m.neighbours[m.rng.IntN(len(m.neighbours))]
+		if !n.serves() && m.now-n.up > newcomerTime && (oldest == nil || n.up < oldest.up) && !m.used(n) {
+			oldest = n
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	m.drop(oldest, "enough neighbours")
+	return true
+}
+
 func (m *Machine) maxNeighbours() int {
 	switch m.cfg.Role {
 	case wire.RoleEdge:
+		if m.uplink > 0 {
+			return int(min(max(m.uplink/edgeNeighbourBits, minEdgeNeighbours), maxEdgeNeighbours))
+		}
 		return maxEdgeNeighbours
 	case wire.RoleSource:
 		return maxSourceNeighbours

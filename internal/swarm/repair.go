@@ -417,7 +417,7 @@ func (m *Machine) onRequest(n *neighbour, msg *wire.Request) {
 		}
 		m.backfill(t, id.Seq)
 		f := t.frag(id.Seq)
-		if m.leaf() || f == nil || !f.has(id.Index) || m.busy(msg.Via) || !n.tokens.take(m.now) {
+		if m.leaf() || f == nil || !f.has(id.Index) || m.busy() || !n.tokens.take(m.now) {
 			lack = append(lack, id)
 			continue
 		}
@@ -479,15 +479,8 @@ func (m *Machine) spend(bytes int) {
 }
 
 // busy reports whether the uplink has too much to do for a request: a token
-// bucket, which what is pushed also empties. A rescue may take it further down
-// than anything else.
-func (m *Machine) busy(via wire.Via) bool {
-	queue := busyQueue
-	if via == wire.Rescue && m.serving() {
-		queue = rescueQueue
-	}
-	return m.sentAt > m.now+queue
-}
+// bucket, which what is pushed empties too.
+func (m *Machine) busy() bool { return m.sentAt > m.now+busyQueue }
 
 // sendFailed notes that a piece was not sent. The neighbour asks for it, or
 // for something newer, when its turn comes.

@@ -17,6 +17,7 @@ type Stats struct {
 	Trees     int // trees of the stream
 	Attached  int // trees with a parent and a path to the source
 	Temporary int // trees in which the place is a temporary one
+	AtServers int // trees in which an edge or the source is the parent
 	Children  int // children in all trees
 	Depth     int // longest path to the source, in hops
 
@@ -79,6 +80,9 @@ func (m *Machine) Stats() Stats {
 		}
 		if tr.temporary {
 			s.Temporary++
+		}
+		if tr.parent != nil && tr.parent.serves() {
+			s.AtServers++
 		}
 		s.Children += tr.staying()
 		s.Depth = max(s.Depth, len(tr.path))

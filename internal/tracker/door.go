@@ -136,6 +136,7 @@ func decodeReport(m *signalpb.Report) (signal.Report, error) {
 		Load:            loadOf(m.GetLoad()),
 		UplinkKbps:      m.GetUplinkKbps(),
 		Settled:         m.GetSettled(),
+		AtEdge:          m.GetAtEdge(),
 	}
 	var err error
 	if r.Connections, err = signal.Connections(m.GetConnections()); err != nil {

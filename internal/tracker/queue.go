@@ -94,7 +94,9 @@ func (r *registry) supply(s *stream) {
 		}
 		e.Unlimited = e.Unlimited || c.load.BudgetKbps == 0
 		e.Budget += int64(c.load.BudgetKbps) * 1000
-		e.Out += int64(c.load.OutKbps) * 1000
+		for _, each := range c.carries {
+			e.Out += int64(each.OutKbps) * 1000
+		}
 		e.Feeds += int64(c.carries[s.id].OutKbps) * 1000
 	}
 	if len(carriers) == 0 {

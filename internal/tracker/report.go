@@ -53,7 +53,7 @@ func (r *registry) report(now time.Time, id connID, rep signal.Report) []output 
 		}
 		r.viewers[m.target].count(m, r.waysOf(m, rep.Connections))
 		if s := r.streamOf(m); s != nil {
-			s.control.Report(m.peer, int64(rep.UplinkKbps)*1000, rep.Settled)
+			s.control.Report(m.peer, int64(rep.UplinkKbps)*1000, rep.Settled, rep.AtEdge)
 			r.letIn(now, s)
 		}
 	}

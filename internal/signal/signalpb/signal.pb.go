@@ -881,6 +881,7 @@ type Report struct {
 	Connections     []*Connection          `protobuf:"bytes,9,rep,name=connections,proto3" json:"connections,omitempty"`                   // viewer
 	UplinkKbps      uint32                 `protobuf:"varint,10,opt,name=uplink_kbps,json=uplinkKbps,proto3" json:"uplink_kbps,omitempty"` // viewer: what it can give to others
 	Settled         bool                   `protobuf:"varint,11,opt,name=settled,proto3" json:"settled,omitempty"`                         // viewer: it has found its places in the trees
+	AtEdge          bool                   `protobuf:"varint,12,opt,name=at_edge,json=atEdge,proto3" json:"at_edge,omitempty"`             // viewer: one of these places is at an edge
 	unknownFields   protoimpl.UnknownFields
 	sizeCache       protoimpl.SizeCache
 }
@@ -988,6 +989,13 @@ func (x *Report) GetUplinkKbps() uint32 {
 func (x *Report) GetSettled() bool {
 	if x != nil {
 		return x.Settled
+	}
+	return false
+}
+
+func (x *Report) GetAtEdge() bool {
+	if x != nil {
+		return x.AtEdge
 	}
 	return false
 }
@@ -1109,7 +1117,7 @@ type Carried struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	StreamId      []byte                 `protobuf:"bytes,1,opt,name=stream_id,json=streamId,proto3" json:"stream_id,omitempty"`
 	Kbps          uint32                 `protobuf:"varint,2,opt,name=kbps,proto3" json:"kbps,omitempty"`
-	OutKbps       uint32                 `protobuf:"varint,3,opt,name=out_kbps,json=outKbps,proto3" json:"out_kbps,omitempty"` // edge: what it sends of the stream
+	OutKbps       uint32                 `protobuf:"varint,3,opt,name=out_kbps,json=outKbps,proto3" json:"out_kbps,omitempty"` // edge: what it sends of it to those that have places there, and for rescue
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -2466,7 +2474,7 @@ const file_signal_proto_rawDesc = "" +
 	"mappedAddr\">\n" +
 	"\fPeersRequest\x12\x14\n" +
 	"\x05count\x18\x01 \x01(\rR\x05count\x12\x18\n" +
-	"\aexclude\x18\x02 \x03(\fR\aexclude\"\xc2\x03\n" +
+	"\aexclude\x18\x02 \x03(\fR\aexclude\"\xdb\x03\n" +
 	"\x06Report\x12(\n" +
 	"\x10bytes_from_peers\x18\x01 \x01(\x04R\x0ebytesFromPeers\x12(\n" +
 	"\x10bytes_from_edges\x18\x02 \x01(\x04R\x0ebytesFromEdges\x12%\n" +
@@ -2481,7 +2489,8 @@ const file_signal_proto_rawDesc = "" +
 	"\vuplink_kbps\x18\n" +
 	" \x01(\rR\n" +
 	"uplinkKbps\x12\x18\n" +
-	"\asettled\x18\v \x01(\bR\asettled\"R\n" +
+	"\asettled\x18\v \x01(\bR\asettled\x12\x17\n" +
+	"\aat_edge\x18\f \x01(\bR\x06atEdge\"R\n" +
 	"\n" +
 	"Connection\x12\x17\n" +
 	"\apeer_id\x18\x01 \x01(\fR\x06peerId\x12+\n" +

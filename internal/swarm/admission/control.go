@@ -116,9 +116,10 @@ func (c *Control[K]) enter(now time.Duration, key K, fresh bool) {
 	}
 }
 
-// Report tells what a viewer can give, in bits a second, and whether it has
-// found its places in the trees.
-func (c *Control[K]) Report(key K, uplink int64, settled bool) {
+// Report tells what a viewer can give, in bits a second, whether it has found
+// its places in the trees, and whether one of them is at an edge: then the
+// edges' figures have to show it before it is no newcomer any more.
+func (c *Control[K]) Report(key K, uplink int64, settled, atEdge bool) {
 	g := c.guests[key]
 	if g == nil {
 		return
@@ -127,7 +128,9 @@ func (c *Control[K]) Report(key K, uplink int64, settled bool) {
 	if !g.settled {
 		return
 	}
-	c.shown(g)
+	if !atEdge {
+		c.shown(g)
+	}
 	uplink = min(max(uplink, 0), maxCopies*cmp.Or(c.supply.Rate, assumedRate))
 	c.supply.Uplink += uplink - g.uplink
 	g.uplink = uplink

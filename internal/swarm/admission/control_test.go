@@ -49,7 +49,7 @@ func TestRoom(t *testing.T) {
 		"an empty edge gives three quarters of its budget":  {Supply{Edges: edges(20, 0)}, 15},
 		"what it sends is taken":                            {Supply{Viewers: 10, Edges: edges(20, 10)}, 5},
 		"who has just come is about to take":                {Supply{Viewers: 14, Fresh: 4, Edges: edges(20, 10)}, 1},
-		"places at viewers, half of which are found":        {Supply{Viewers: 100, Uplink: 200 * rate, Edges: edges(20, 10)}, 5 + 40},
+		"places at viewers, a part of which is found":       {Supply{Viewers: 100, Uplink: 200 * rate, Edges: edges(20, 10)}, 5 + 80*findShare/100},
 		"viewers take from each other what no edge gives":   {Supply{Viewers: 180, Uplink: 200 * rate, Edges: edges(20, 10)}, 5},
 		"what is missing is no debt of the edge's":          {Supply{Viewers: 300, Uplink: 200 * rate, Edges: edges(20, 10)}, 5},
 		"an edge that has nothing left keeps everybody out": {Supply{Viewers: 100, Uplink: 900 * rate, Edges: edges(20, 15)}, 0},
@@ -91,7 +91,7 @@ func TestOrder(t *testing.T) {
 	}
 	// An arrival has found its places: there is room for others, in order,
 	// and nobody overtakes them.
-	c.Report(0, 8*rate, true)
+	c.Report(0, 12*rate, true, false)
 	if verdict, _ := c.Arrive(second, 6, from(2)); verdict != Queued {
 		t.Errorf("a newcomer overtook those who wait: %d", verdict)
 	}
@@ -118,7 +118,7 @@ func TestFull(t *testing.T) {
 		now += second
 		// Viewers give half a copy each, and the edge what is missing.
 		for k := range in {
-			c.Report(k, rate/2, true)
+			c.Report(k, rate/2, true, false)
 		}
 		e := edges(20, max(in-in/2*giveShare/100, 0))
 		e.At = now
@@ -162,7 +162,7 @@ func TestGrowth(t *testing.T) {
 			if now-v.at < 800*time.Millisecond {
 				return false
 			}
-			c.Report(v.key, rate*3/2, true)
+			c.Report(v.key, rate*3/2, true, false)
 			return true
 		})
 		for _, k := range c.Admit(now) {
@@ -235,16 +235,16 @@ func TestEnter(t *testing.T) {
 func TestLiar(t *testing.T) {
 	c := control(roomy, edges(10, 0))
 	c.Arrive(0, 1, from(1))
-	c.Report(1, 1<<60, false)
+	c.Report(1, 1<<60, false, false)
 	if s := c.Supply(); s.Uplink != 0 {
 		t.Errorf("it counts before it has a place: %+v", s)
 	}
-	c.Report(1, 1<<60, true)
-	c.Report(2, 1<<60, true)
+	c.Report(1, 1<<60, true, false)
+	c.Report(2, 1<<60, true, false)
 	if s := c.Supply(); s.Uplink != maxCopies*rate || s.Fresh != 0 {
 		t.Errorf("%+v", s)
 	}
-	c.Report(1, -5, true)
+	c.Report(1, -5, true, false)
 	c.Leave(1)
 	if s := c.Supply(); s.Uplink != 0 || s.Viewers != 0 {
 		t.Errorf("%+v", s)
@@ -272,7 +272,7 @@ func TestRandom(t *testing.T) {
 				c.Lose(now, k)
 				delete(in, k)
 			case 5:
-				c.Report(k, int64(rng.IntN(4))*rate, rng.IntN(2) == 0)
+				c.Report(k, int64(rng.IntN(4))*rate, rng.IntN(2) == 0, rng.IntN(2) == 0)
 			case 6:
 				e := edges(8, rng.IntN(9))
 				e.At = now

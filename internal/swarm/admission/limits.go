@@ -15,7 +15,10 @@ const (
 	edgeShare = 75
 	// findShare of the places that are free at viewers are found by newcomers
 	// in time, in percent: they ask a few viewers each, and at the same moment.
-	findShare = 50
+	// A newcomer also fetches what has passed since the last key frame, so that
+	// with a half, where uplinks carry 1.5 copies, a swarm that grows by a
+	// quarter each second no longer keeps up.
+	findShare = 35
 	// maxCopies is how many copies of the stream one viewer is believed to
 	// give, whatever it says.
 	maxCopies = 20
@@ -26,8 +29,8 @@ const (
 const (
 	// freshTime is how long a newcomer that has not found its places may be
 	// missing from what the edges say that they send: half a second to start,
-	// and a report.
-	freshTime = 2 * time.Second
+	// and the two of which they tell the rate.
+	freshTime = 3 * time.Second
 	// awayTime keeps the place in the queue of a viewer whose connection to
 	// the tracker is lost: time enough to connect again.
 	awayTime = 15 * time.Second

@@ -15,7 +15,7 @@ type Edges struct {
 	// At is when the oldest of their reports came, as Control counts time.
 	At     time.Duration
 	Budget int64 // what they may send
-	Out    int64 // what they send, of all their streams
+	Out    int64 // what they have to send, of all their streams; not what newcomers fetch at their start
 	Feeds  int64 // of it, this stream
 }
 
@@ -23,7 +23,7 @@ type Edges struct {
 type Supply struct {
 	Rate    int64 // of the stream, bits a second; 0: not known yet
 	Viewers int   // admitted
-	Fresh   int   // of them, neither seen in the edges' figures nor settled
+	Fresh   int   // of them, neither seen in the edges' figures nor settled elsewhere
 	Uplink  int64 // of the viewers that have found their places, bits a second
 	Edges   Edges
 }

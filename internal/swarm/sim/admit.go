@@ -62,7 +62,7 @@ func (k *worker) hearEdges(n int) {
 		up := &w.peers[i].up
 		e.Unlimited = e.Unlimited || up.rate == 0
 		e.Budget += up.rate
-		sent += up.sent
+		sent += up.owed
 	}
 	const span = edgeReports * loadReports * joinsEvery
 	e.Out = max(sent-t.sent[n%loadReports], 0) * 8 * int64(time.Second) / int64(span)
@@ -88,7 +88,7 @@ func (k *worker) hearViewers() {
 		if p.leaf {
 			uplink = 0
 		}
-		t.control.Report(i, uplink, true)
+		t.control.Report(i, uplink, true, s.AtServers > 0)
 		return true
 	})
 }

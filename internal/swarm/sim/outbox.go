@@ -87,6 +87,9 @@ func (k *worker) SendPiece(c swarm.SendPiece) {
 	if c.Via != wire.Push {
 		last = &l.repairs
 	}
+	if c.Via != wire.Repair {
+		p.up.owed += int64(size)
+	}
 	*last = max(*last, at)
 	k.send(p, o, &event{at: *last, kind: evPiece, session: l.session, arg: seq, via: c.Via, bad: p.bad})
 }

@@ -11,13 +11,12 @@ import (
 type uplink struct {
 	rate int64         // bits a second; 0 has no limit
 	free time.Duration // when all that was given to it has left
-	sent int64         // bytes
+	owed int64         // bytes that were pushed, or sent for rescue
 }
 
 // send queues a number of bytes and returns when the last of them leaves.
 func (u *uplink) send(now time.Duration, bytes int) time.Duration {
 	u.free = max(u.free, now) + u.takes(bytes)
-	u.sent += int64(bytes)
 	return u.free
 }
 
@@ -25,7 +24,6 @@ func (u *uplink) send(now time.Duration, bytes int) time.Duration {
 // control does not wait for pieces, but pieces wait for control.
 func (u *uplink) pass(now time.Duration, bytes int) time.Duration {
 	t := u.takes(bytes)
-	u.sent += int64(bytes)
 	u.free = max(u.free, now) + t
 	return now + t
 }
