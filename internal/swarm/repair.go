@@ -192,7 +192,7 @@ func (m *Machine) silent(n *neighbour) bool {
 		after = silentEdgeAfter + n.rtt/2
 	}
 	quiet := m.now - n.heard
-	return quiet > after && (n.serves() || quiet > after+leafHaveEvery-haveEvery || !m.leaf())
+	return quiet > after && (quiet > after+leafHaveEvery-haveEvery || !m.leaf())
 }
 
 // blame counts a piece that the parent should have pushed.
