@@ -53,7 +53,7 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 		return serverHaveEvery
 	case n.leaf() && n.slotsTold && !m.serving():
 		return leafHaveEvery
-	case m.serving() && n.fedAt == m.now:
+	case m.serving() && n.fedAt == m.now && !n.leaf():
 		return childHaveEvery
 	}
 	return haveEvery

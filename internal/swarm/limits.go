@@ -205,9 +205,9 @@ const (
 	// beside the edge's round trip.
 	rescueMargin = 250 * time.Millisecond
 	// lastCallTime before a piece is given up an edge is asked for it, although
-	// neighbours have it: an edge's round trip, a repetition, and what a line
-	// takes for the pieces before it.
-	lastCallTime = 300 * time.Millisecond
+	// neighbours have it: twice an edge's round trip, and what a line takes for
+	// the pieces before it.
+	lastCallTime = 400 * time.Millisecond
 	// askTimeout is added to two round trips.
 	askTimeout = 50 * time.Millisecond
 	// usualPiece is what an answer is taken for, in bytes: a frame of a stream

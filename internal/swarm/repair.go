@@ -191,7 +191,7 @@ func (m *Machine) silent(n *neighbour) bool {
 	case n.serves() && m.feeds(n):
 		after = silentEdgeAfter + n.rtt/2
 	}
-	if m.leaf() && !n.serves() {
+	if m.leaf() {
 		after += leafHaveEvery - haveEvery
 	}
 	return m.now-n.heard > after
