@@ -19,6 +19,7 @@ type child struct {
 	silent  bool // it seems to be gone
 	leaving bool
 	until   wire.Seq      // nothing from here on, if leaving
+	owed    wire.Seq      // what is older was promised when it left the time before
 	left    time.Duration // when it said so
 }
 
@@ -60,7 +61,7 @@ func (m *Machine) push(t *track, id wire.PieceID) {
 // wants reports whether a fragment's pieces are pushed to the child. While it
 // is silent they are not: others need the uplink that it has left.
 func (c *child) wants(seq wire.Seq) bool {
-	return seq >= c.from && !c.silent && (!c.leaving || seq < c.until)
+	return !c.silent && (seq >= c.from || seq < c.owed) && (!c.leaving || seq < c.until)
 }
 
 func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
@@ -83,6 +84,9 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 		}
 		tr.children = append(tr.children, c)
 	} else if c.leaving || c.silent {
+		if c.leaving {
+			c.owed = c.until // it comes back before all of that was pushed
+		}
 		c.silent = false
 		c.leaving, c.temporary = false, m.firstPlace(tr, n)
 	}

@@ -231,6 +231,9 @@ const (
 	// somebody else sends the piece sooner, and what is pushed must not wait.
 	// It is paid again at each hop.
 	busyQueue = 40 * time.Millisecond
+	// maxBusy bounds what an uplink is believed to have to do, also one of a bit
+	// a second: what waits longer is not sent any more, and lines become faster.
+	maxBusy = time.Second
 	// placeQueue is the queue beyond which an edge takes no child: above
 	// busyQueue, so that what newcomers fetch gives way to the places that they need.
 	placeQueue = 80 * time.Millisecond
@@ -304,10 +307,10 @@ const (
 	dialBackoff = 2 * time.Second
 	// redialAfter is when a peer whose session has ended is dialled again: it
 	// may have been restarted. It doubles with each session that was not longer
-	// than longSession, up to maxLosses times: 64 s.
+	// than longSession, up to maxLosses times: 4 s.
 	redialAfter = 500 * time.Millisecond
 	longSession = 2 * time.Minute
-	maxLosses   = 7
+	maxLosses   = 3
 	// dialTries is after how many failures a peer is forgotten.
 	dialTries = 4
 	// fewViewers is below what the tracker is asked for more.

@@ -322,6 +322,45 @@ func TestFormerParent(t *testing.T) {
 	}
 }
 
+// A child that leaves and comes back at once gets what was promised when it left, and no gap.
+func TestChildComesBack(t *testing.T) {
+	b := playing(t)
+	tr := b.m.trees[0]
+	for _, msg := range []wire.Message{
+		&wire.Subscribe{Epoch: testEpoch, Tree: tr.id, From: 21},
+		&wire.Unsubscribe{Epoch: testEpoch, Tree: tr.id, From: 23},
+		&wire.Subscribe{Epoch: testEpoch, Tree: tr.id, From: 25},
+	} {
+		b.do(Received{Peer: peerC, Msg: msg})
+	}
+	c := tr.child(b.m.find(peerC))
+	for seq, want := range map[wire.Seq]bool{21: true, 22: true, 23: false, 24: false, 25: true, 26: true} {
+		if c.wants(seq) != want {
+			t.Errorf("fragment %d is pushed: %v", seq, !want)
+		}
+	}
+}
+
+// A line that carries next to nothing refuses, and does not for ever when it carries more.
+func TestTinyUplink(t *testing.T) {
+	b := playing(t)
+	ask := func() bool {
+		b.take()
+		b.do(Received{Peer: peerC, Msg: &wire.Request{Epoch: testEpoch, IDs: []wire.PieceID{{Track: 1, Seq: 20}}}})
+		return len(of[SendPiece](b.take())) == 1
+	}
+	b.do(Capacity{Uplink: 1})
+	ask()
+	if ask() {
+		t.Error("a line of one bit a second takes more than it can carry")
+	}
+	b.do(Capacity{Uplink: 10_000_000})
+	b.pass(2 * maxBusy)
+	if !ask() {
+		t.Error("a request was refused by a line that is fast now")
+	}
+}
+
 // TestGivenUp misses a fragment that nobody sends, and goes on.
 func TestGivenUp(t *testing.T) {
 	b := playing(t)

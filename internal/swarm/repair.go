@@ -474,7 +474,8 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 // spend keeps count of how full bytes make the uplink, if it is known.
 func (m *Machine) spend(bytes int) {
 	if m.uplink > 0 {
-		m.sentAt = max(m.sentAt, m.now) + time.Duration(int64(bytes)*8*int64(time.Second)/(m.uplink*wireShare/100))
+		takes := time.Duration(int64(bytes) * 8 * int64(time.Second) / max(m.uplink*wireShare/100, 1))
+		m.sentAt = min(max(m.sentAt, m.now)+takes, m.now+maxBusy)
 	}
 }
 
