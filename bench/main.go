@@ -80,7 +80,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	var o options
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(stderr)
-	f.BoolVar(&o.quick, "quick", false, "about a minute instead of ten: for a look, not for the table")
+	f.BoolVar(&o.quick, "quick", false, "about a minute instead of a quarter of an hour: for a look, not for the table")
 	f.BoolVar(&o.json, "json", false, "print one JSON object, with every round")
 	f.BoolVar(&o.markdown, "markdown", false, "print the tables for docs/performance.md")
 	f.StringVar(&o.only, "only", "", "run only these, with commas between: "+strings.Join(suite.Names(), ", "))

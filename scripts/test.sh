@@ -19,14 +19,15 @@ step lint make -s lint
 step cross make -s cross
 
 # Whole-system tests measure time: they run after the others and one package
-# at a time, so that they do not wait for a core.
+# at a time, so that they do not wait for a core; and always, since they run
+# programs that the cache of results does not know.
 mapfile -t whole < <(go list ./... | grep '/test/')
 mapfile -t packages < <(go list ./... | grep -v '/test/')
 step tests go test -race -timeout 8m "${packages[@]}"
 # In full without the race detector, which has nothing to find in machines without goroutines: see underRace there.
 step figures go test -timeout 4m ./libnet/rudp/...
 if [ ${#whole[@]} -gt 0 ]; then
-  step 'whole system' go test -race -p 1 -timeout 8m "${whole[@]}"
+  step 'whole system' go test -race -count 1 -p 1 -timeout 8m "${whole[@]}"
 fi
 step benchmarks go -C bench test -race -p 1 -timeout 4m ./...
 
