@@ -56,6 +56,7 @@ type member struct {
 	assigned uint32                             // peers sent here since its last report
 	reported time.Time                          // when it came
 	carries  map[signal.StreamID]signal.Carried // by its last report
+	owes     int64                              // kbit/s, the sum of their OutKbps
 	asked    map[signal.StreamID]time.Time      // told to carry
 }
 
