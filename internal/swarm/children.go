@@ -304,7 +304,7 @@ func (m *Machine) keepChildren() {
 		})
 		for _, c := range tr.children {
 			was := c.silent
-			if c.silent = m.suspect(c.peer); was && !c.silent {
+			if c.silent = m.suspect(c.peer) || m.chatty(c.peer) && m.silent(c.peer); was && !c.silent {
 				m.catchUp(tr, c)
 			}
 		}
