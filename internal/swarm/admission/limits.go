@@ -13,6 +13,8 @@ const (
 	// percent; the rest is for rescues, and for what newcomers fetch at their
 	// start.
 	edgeShare = 75
+	fullShare = 90
+	trickle = 2
 	// findShare of the places that are free at viewers are found by newcomers
 	// in time, in percent: they ask a few viewers each, and at the same moment.
 	// 50 viewers who become 5,000 at edges of 12 copies in all, uplinks of 1.5:

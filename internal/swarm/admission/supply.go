@@ -38,12 +38,18 @@ func (s Supply) Room() int {
 		return math.MaxInt
 	}
 	rate := cmp.Or(s.Rate, assumedRate)
-	left := s.Edges.Budget/100*edgeShare - s.Edges.Out
-	if left <= 0 {
+	if s.Edges.Out >= s.Edges.Budget/100*fullShare {
 		return 0
 	}
+	left := s.Edges.Budget/100*edgeShare - s.Edges.Out
 	taken := int64(s.Viewers-s.Fresh)*rate - s.Edges.Feeds // from viewers
 	spare := s.Uplink/100*giveShare - max(taken, 0)
-	room := (left+max(spare, 0)/100*findShare)/rate - int64(s.Fresh)
-	return int(max(room, 0))
+	room := (max(left, 0) + max(spare, 0)/100*findShare) / rate
+	if left <= 0 {
+		if s.Fresh > 0 {
+			return 0
+		}
+		room = min(room, max(int64(s.Viewers)*trickle/100, 1))
+	}
+	return int(max(room-int64(s.Fresh), 0))
 }
