@@ -249,7 +249,7 @@ func (m *Machine) forChildren() int64 {
 	if m.uplink >= fastUplink {
 		return m.uplink * fastShare / 100
 	}
-	return m.uplink * uplinkShare / 100
+	return m.uplink * childShare / 100
 }
 
 // load returns the bits a second that go to children.

@@ -30,16 +30,17 @@ type Supply struct {
 
 // Room returns how many more viewers may come now. A newcomer lives on what an
 // edge has left, or on a place that is free at a viewer; once it has found its
-// places, its own uplink counts. While the edges have nothing left, nobody
-// comes, whatever viewers say of themselves: then there are no places, or
-// they are not found.
+// places, its own uplink counts. Edges that send more than is for places need
+// that much of the viewers' free places themselves. While they are full, nobody
+// comes, whatever viewers say of themselves: then there are no places, or they
+// are not found.
 func (s Supply) Room() int {
 	if s.Edges.Unlimited {
 		return math.MaxInt
 	}
 	rate := cmp.Or(s.Rate, assumedRate)
 	left := s.Edges.Budget/100*edgeShare - s.Edges.Out
-	if left <= 0 {
+	if s.Edges.Out >= s.Edges.Budget/100*fullShare {
 		return 0
 	}
 	taken := int64(s.Viewers-s.Fresh)*rate - s.Edges.Feeds // from viewers
