@@ -244,13 +244,12 @@ func (tr *tree) rate() int64 {
 	return int64(tr.track.info.Bitrate) / int64(tr.track.info.Substreams)
 }
 
-// forChildren returns what of a viewer's uplink children may take, in bits a
-// second: as much as lets a piece wait for pieceWait on average. In a queue
-// M/D/1 it waits for load / (1 - load) halves of the time that it takes to send.
+// forChildren returns what of a viewer's uplink children may take, in bits a second.
 func (m *Machine) forChildren() int64 {
-	piece := int64(wire.MaxPiecePayload) * 8 * int64(time.Second) / max(m.uplink, 1)
-	share := 100 * 2 * int64(pieceWait) / (2*int64(pieceWait) + piece)
-	return m.uplink * min(max(share, uplinkShare), fastShare) / 100
+	if m.uplink >= fastUplink {
+		return m.uplink * fastShare / 100
+	}
+	return m.uplink * childShare / 100
 }
 
 // load returns the bits a second that go to children.

@@ -23,6 +23,7 @@ type status struct {
 	FragmentsPlayed int64       `json:"fragments_played"`
 	FragmentsMissed int64       `json:"fragments_missed"`
 	Stalls          int64       `json:"stalls"`
+	QueuePlace      int         `json:"queue_place"`
 	LatencyMS       percentiles `json:"latency_ms"`
 	Peers           []peer      `json:"peers"`
 	Final           bool        `json:"final"`

@@ -3,6 +3,7 @@
 package e2e
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -126,4 +127,44 @@ func TestNameIsTaken(t *testing.T) {
 	wantFailure(t, failure{exitFailed, "already live by another key"}, nil,
 		"source", "--tracker", n.url, "--name", streamName, "--input", "demo", "--udp", "127.0.0.1:0", "--http", "127.0.0.1:0")
 	v.awaitPlaying(t, time.Now(), startTime)
+}
+
+// fullEdge is the budget of an edge that feeds one viewer: of twice the test
+// picture's 230 kbit/s and their headers, three quarters are for places.
+const fullEdge = "550k"
+
+// TestStreamIsFull has an edge whose budget feeds one viewer, and viewers that
+// give nothing: the second and the third wait in order, say which place they
+// have, and each comes in when one has left.
+func TestStreamIsFull(t *testing.T) {
+	t.Parallel()
+	p2plive := checked(t)
+	n := &network{program: p2plive, tracker: p2plive.tracker()}
+	n.url = "http://" + n.tracker.http
+	n.link = n.url + "/s/" + streamName
+	n.edge = p2plive.edge(n.url, "--upload-limit", fullEdge)
+	n.source = p2plive.source(n.url, "demo")
+	n.awaitLive()
+	watch := func(name string) *viewer { return p2plive.viewer(name, n.link, "--edge-only") }
+	place := func(v *viewer, after time.Time, place int) {
+		t.Helper()
+		v.await(t, after, playTime, fmt.Sprintf("waits in place %d", place), func(s status) bool {
+			return s.State == "queued" && s.QueuePlace == place && s.FragmentsPlayed == 0
+		})
+	}
+
+	first := watch("first viewer")
+	first.awaitPlaying(t, time.Now(), playTime)
+	second := watch("second viewer")
+	place(second, time.Time{}, 1)
+	third := watch("third viewer")
+	place(third, time.Time{}, 2)
+
+	first.Stop()
+	left := time.Now()
+	s := second.awaitPlaying(t, left, playTime)
+	if s.State != "live" || s.QueuePlace != 0 {
+		t.Errorf("the second viewer plays, and says that it is %s in place %d", s.State, s.QueuePlace)
+	}
+	place(third, left, 1)
 }

@@ -24,8 +24,7 @@ const (
 type Control[K comparable] struct {
 	supply Supply
 	guests map[K]*guest
-	fresh  []*guest      // in order of their coming, also those that are not any more
-	last   time.Duration // when the newest came
+	fresh  []*guest // in order of their coming, also those that are not any more
 	queue  queue[K]
 	stats  Stats
 }
@@ -58,7 +57,6 @@ func (c *Control[K]) SetRate(bitsPerSecond int64) { c.supply.Rate = bitsPerSecon
 // SetEdges tells how the stream's edges do.
 func (c *Control[K]) SetEdges(e Edges) {
 	c.supply.Edges = e
-	c.supply.Calm = e.At - c.last
 	c.age()
 }
 
@@ -114,7 +112,6 @@ func (c *Control[K]) enter(now time.Duration, key K, fresh bool) {
 	c.guests[key] = g
 	c.supply.Viewers++
 	if fresh {
-		c.last, c.supply.Calm = now, 0
 		c.supply.Fresh++
 		c.fresh = append(c.fresh, g)
 	}
@@ -202,7 +199,7 @@ func (c *Control[K]) compact() {
 func (c *Control[K]) Admit(now time.Duration) []K {
 	c.queue.expire(now)
 	var in []K
-	for range c.supply.Room() {
+	for c.supply.Room() > 0 {
 		w := c.queue.next()
 		if w == nil {
 			break

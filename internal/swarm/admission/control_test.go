@@ -46,17 +46,15 @@ func TestRoom(t *testing.T) {
 		s    Supply
 		want int
 	}{
-		"an empty edge gives three quarters of its budget":      {Supply{Edges: edges(20, 0)}, 15},
-		"what it sends is taken":                                {Supply{Viewers: 10, Edges: edges(20, 10)}, 5},
-		"who has just come is about to take":                    {Supply{Viewers: 14, Fresh: 4, Edges: edges(20, 10)}, 1},
-		"places at viewers, a part of which is found":           {Supply{Viewers: 100, Gives: 200 * rate, Edges: edges(20, 10)}, 5 + 110*findShare/100},
-		"viewers take from each other what no edge gives":       {Supply{Viewers: 210, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
-		"what is missing is no debt of the edge's":              {Supply{Viewers: 300, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
-		"an edge that has nothing left keeps everybody out":     {Supply{Viewers: 100, Gives: 900 * rate, Edges: edges(20, 15)}, 0},
-		"some time after the last one came some may":            {Supply{Viewers: 100, Gives: 900 * rate, Calm: calmTime, Edges: edges(20, 15)}, 6},
-		"not more than there are places":                        {Supply{Viewers: 100, Gives: 87 * rate, Calm: calmTime, Edges: edges(20, 15)}, 2 * findShare / 100},
-		"nobody if edges are full":                              {Supply{Viewers: 100, Gives: 900 * rate, Calm: calmTime, Edges: edges(20, 19)}, 0},
-		"no edge":                                               {Supply{}, 0},
+		"an empty edge gives three quarters of its budget":   {Supply{Edges: edges(20, 0)}, 15},
+		"what it sends is taken":                             {Supply{Viewers: 10, Edges: edges(20, 10)}, 5},
+		"who has just come is about to take":                 {Supply{Viewers: 14, Fresh: 4, Edges: edges(20, 10)}, 1},
+		"places at viewers, a part of which is found":        {Supply{Viewers: 100, Gives: 200 * rate, Edges: edges(20, 10)}, 5 + 110*findShare/100},
+		"viewers take from each other what no edge gives":    {Supply{Viewers: 210, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
+		"what is missing is no debt of the edge's":           {Supply{Viewers: 300, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
+		"who is above its share at an edge needs places too": {Supply{Viewers: 100, Gives: 200 * rate, Edges: edges(20, 17)}, -2 + 117*findShare/100},
+		"an edge that is full keeps everybody out":           {Supply{Viewers: 100, Gives: 900 * rate, Edges: edges(20, 18)}, 0},
+		"no edge": {Supply{}, 0},
 		"a stream whose rate is not known is taken for a large": {Supply{Edges: edges(20, 0)}, 15},
 	} {
 		c.s.Rate = rate
