@@ -91,6 +91,7 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 		c.leaving, c.temporary = false, m.firstPlace(tr, n)
 	}
 	c.from, c.demoted = msg.From, m.now
+	m.nextTell = min(m.nextTell, m.now+kinEvery)
 	tr.sortChildren()
 	m.accept(tr, c)
 	m.catchUp(tr, c)

@@ -139,6 +139,11 @@ const (
 	// silentAfter is for viewers, beside half a round trip: a parent says
 	// something each kinEvery.
 	silentAfter = 225 * time.Millisecond
+	// silentMost is for those whose words come irregularly, because datagrams are
+	// lost or computers have too much to do: they get a quarter more than their
+	// longest gap, of which one part in gapMemory is forgotten with each word.
+	silentMost = 400 * time.Millisecond
+	gapMemory  = 64
 	// silentServerAfter is for edges and sources among each other, beside half
 	// a round trip: all of an edge's viewers wait when its parent has gone, and
 	// what they missed meanwhile must fit into the little that their uplinks
