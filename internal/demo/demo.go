@@ -57,6 +57,8 @@ type Hosts interface {
 	Edge() sockets.Network
 	Source() sockets.Network
 	Viewer(i int) sockets.Network // from 0
+	// Uplink is what the line of that viewer carries, in bits a second; 0: that is not known.
+	Uplink(i int) int64
 }
 
 // here is this machine.
@@ -66,6 +68,7 @@ func (here) Tracker() sockets.Network   { return nil }
 func (here) Edge() sockets.Network      { return nil }
 func (here) Source() sockets.Network    { return nil }
 func (here) Viewer(int) sockets.Network { return nil }
+func (here) Uplink(int) int64           { return 0 }
 
 // Demo is a whole network in one process.
 type Demo struct {

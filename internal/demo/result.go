@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"p2plive/internal/live"
 	"p2plive/internal/peer"
 )
 
@@ -32,35 +31,35 @@ type Result struct {
 	ControlShare              float64 `json:"control_share"`
 	CPUSecondsPerViewerMinute float64 `json:"cpu_seconds_per_viewer_minute"`
 	RSSBytes                  uint64  `json:"rss_bytes"`
-	Final                     bool    `json:"final,omitempty"`
+	// Uplink says what the viewers' lines carried upwards.
+	Uplink Account `json:"uplink"`
+	// Lines tells of viewers by what their lines carry upwards, where that is known.
+	Lines []Line `json:"lines,omitempty"`
+	Final bool   `json:"final,omitempty"`
 }
 
 // totals are sums over all roles, from the start.
 type totals struct {
-	at                   time.Time
-	usage                usage
-	fromPeers, fromEdges uint64
-	control, media       uint64
-	played, missed       uint64
-	pieces, duplicates   uint64
-	stalls               int
-	latency              live.Latency
+	at             time.Time
+	usage          usage
+	all            group
+	lines          map[int64]*group // by what they carry upwards
+	control, media uint64
 }
 
 func (d *Demo) totals() totals {
-	t := totals{at: time.Now(), usage: currentUsage()}
-	for _, v := range d.viewers {
+	t := totals{at: time.Now(), usage: currentUsage(), lines: make(map[int64]*group)}
+	for i, v := range d.viewers {
 		st := v.Stats()
-		t.fromPeers += st.BytesFromPeers
-		t.fromEdges += st.BytesFromEdges
 		t.control += st.ControlBytes
 		t.media += st.BytesUploaded
-		t.latency.Merge(st.Latency)
-		t.played += st.FragmentsPlayed
-		t.missed += st.FragmentsMissed
-		t.stalls += st.Stalls
-		t.pieces += st.Pieces
-		t.duplicates += st.Duplicates
+		t.all.add(&st)
+		if up := d.cfg.Hosts.Uplink(i); up > 0 {
+			if t.lines[up] == nil {
+				t.lines[up] = new(group)
+			}
+			t.lines[up].add(&st)
+		}
 	}
 	for _, st := range []peer.Stats{d.source.Stats(), d.edge.Stats()} {
 		t.control += st.ControlBytes
@@ -83,16 +82,18 @@ func (d *Demo) Result() Result {
 	was := d.since
 	d.mu.Unlock()
 	now := d.totals()
-	now.latency.Subtract(&was.latency)
+	all := now.all.since(&was.all)
 	r := Result{
 		Viewers: len(d.viewers), OffloadMax: 1 - 1/float64(len(d.viewers)),
-		Offload:         share(now.fromPeers-was.fromPeers, now.fromPeers+now.fromEdges-was.fromPeers-was.fromEdges),
-		LatencyMS:       peer.PercentilesOf(&now.latency),
-		FragmentsPlayed: now.played - was.played, FragmentsMissed: now.missed - was.missed,
-		Stalls: now.stalls - was.stalls,
-		Pieces: now.pieces - was.pieces, Duplicates: now.duplicates - was.duplicates,
+		Offload:         share(all.fromPeers, all.fromPeers+all.fromEdges),
+		LatencyMS:       peer.PercentilesOf(&all.latency),
+		FragmentsPlayed: all.played, FragmentsMissed: all.missed,
+		Stalls: all.stalls,
+		Pieces: all.pieces, Duplicates: all.duplicates,
 		ControlShare: share(now.control-was.control, now.media-was.media),
 		RSSBytes:     now.usage.rss,
+		Uplink:       all.account(now.at.Sub(was.at)),
+		Lines:        now.linesSince(&was),
 	}
 	if minutes := now.at.Sub(was.at).Minutes(); minutes > 0 {
 		r.CPUSecondsPerViewerMinute = (now.usage.cpu - was.usage.cpu).Seconds() / float64(r.Viewers) / minutes

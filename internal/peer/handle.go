@@ -133,6 +133,9 @@ func (s *Swarm) takePiece(ss *session, m *wire.PieceMessage) {
 		s.meter.took(ss.role, m.Via, len(p.Payload))
 	} else {
 		s.meter.duplicates++
+		if ss.role == wire.RoleViewer {
+			s.meter.twice += uint64(len(p.Payload))
+		}
 	}
 	s.handle(swarm.PieceIn{Peer: ss.peer, Header: p.PieceHeader, Size: len(p.Payload), Via: m.Via, New: fresh})
 }
@@ -213,6 +216,7 @@ func (s *Swarm) endSession(ss *session, reason string) {
 	}
 	delete(s.sessions, ss.peer)
 	ss.conn.Close(reason)
+	s.meter.sent.Add(ss.conn.Stats().Sent)
 	s.log.Debug("peer down", "peer", ss.peer.Short(), "role", ss.role, "err", ss.conn.Err())
 	s.handle(swarm.PeerDown{Peer: ss.peer})
 }

@@ -85,16 +85,26 @@ const (
 	// fasterLine times what was sent when the line was full last says that it
 	// was something else that held the data up, or that the line is another one.
 	fasterLine = 1.2
+	// slowerLine times that is what a line is taken for at least when it is full
+	// again: one that has become much slower is known after some seconds.
+	slowerLine = 0.85
 	// minUplinkPause is how long a line is not tried again after it was full;
 	// it doubles up to maxUplinkPause as long as it does not grow.
 	minUplinkPause = 10 * time.Second
 	maxUplinkPause = 5 * time.Minute
+	// pacedLine times what the line is taken to carry is sent at most: bursts wait
+	// here, where the sessions take it for no queue and what is urgent goes first.
+	pacedLine = 1.05
+	// What held something back was the line if usedLine of it was in use, or if
+	// there is a queue of fullQueue on the way to most of those who wait.
+	usedLine  = 0.5
+	fullQueue = 10 * time.Millisecond
 	// smallChange of the capacity is not told: the mean of what is not media
 	// moves by that much all the time.
-	smallChange = 0.15
-	// headers times what media takes is what it takes on the wire, with a few
-	// repetitions: the machine leaves room for that itself.
-	headers = 1.1
+	smallChange = 0.05
+	// sealed times what segments take is what they take in datagrams: header,
+	// seal and frame, 30 bytes of 1452.
+	sealed = 1.02
 	// usedWeight of a new sample of what is sent: a mean over 1 s.
 	usedWeight = 0.2
 	// otherWeight of a new sample of what is not media: a mean over 2 s.

@@ -10,6 +10,7 @@ import (
 	"p2plive/internal/live"
 	"p2plive/internal/swarm"
 	"p2plive/internal/wire"
+	"p2plive/libnet/rudp"
 )
 
 // meter counts what a swarm does for its viewer. The loop owns it.
@@ -33,6 +34,8 @@ type meter struct {
 	bytesOut   uint64
 	bytesOwed  uint64
 	controlOut uint64
+	sent       rudp.Traffic // of the sessions that have ended
+	twice      uint64       // bytes of payload from viewers that were there already
 }
 
 // took counts a piece that was not there yet.
@@ -99,6 +102,7 @@ type Stats struct {
 	Duplicates      uint64        // of those
 	BytesFromPeers  uint64        // media payload from viewers, without duplicates
 	BytesFromEdges  uint64        // the same from edges and the source
+	BytesTwice      uint64        // the same from viewers, of what was there already
 	BytesRescued    uint64        // of those, asked for shortly before a deadline
 	BytesUploaded   uint64        // media payload
 	BytesOwed       uint64        // of it, to those that have a place here, and for rescue
@@ -117,6 +121,8 @@ type Stats struct {
 	Latency         *live.Latency
 	Machine         swarm.Stats
 	StoreBytes      int
+	Sent            rudp.Traffic // by all sessions
+	Socket          rudp.EndpointStats
 	Sessions        []SessionStats
 }
 
@@ -164,7 +170,7 @@ func (s *Swarm) stats() Stats {
 		BytesUploaded: m.bytesOut, BytesOwed: m.bytesOwed, ControlBytes: m.controlOut, BadPieces: m.bad, Malformed: s.malformed.Load(), Dropped: m.dropped,
 		FragmentsPlayed: m.played, FragmentsMissed: m.missed, FirstFragment: m.first,
 		Latency: m.latency.Clone(), StoreBytes: s.store.Bytes(),
-		Machine: s.machine.Stats(),
+		Machine: s.machine.Stats(), BytesTwice: m.twice, Sent: m.sent, Socket: s.host.endpoint.Stats(),
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
 	st.Settled, st.AtEdge = s.settled(), s.machine.Stats().AtServers > 0
@@ -172,10 +178,11 @@ func (s *Swarm) stats() Stats {
 		st.Uplink = s.uplink.told
 	}
 	for id, ss := range s.sessions {
-		w := s.host.way(ss)
+		w, conn := s.host.way(ss), ss.conn.Stats()
+		st.Sent.Add(conn.Sent)
 		st.Sessions = append(st.Sessions, SessionStats{
 			Peer: id, Addr: ss.conn.RemoteAddr(), Path: w.Path, Reason: w.Reason, Role: ss.role,
-			RTT: ss.conn.Stats().RTT, BytesIn: ss.mediaIn, BytesOut: ss.mediaOut,
+			RTT: conn.RTT, BytesIn: ss.mediaIn, BytesOut: ss.mediaOut,
 		})
 	}
 	slices.SortFunc(st.Sessions, func(a, b SessionStats) int { return slices.Compare(a.Peer[:], b.Peer[:]) })

@@ -22,7 +22,7 @@ type session struct {
 
 	mediaIn, mediaOut uint64 // bytes of payload
 
-	wireSeen, mediaSeen, paritySeen uint64 // sent, when the uplink was looked at last
+	seen rudp.ConnStats // when the uplink was looked at last
 }
 
 // accepted is a session that the peer opened.

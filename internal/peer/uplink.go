@@ -22,9 +22,10 @@ type uplink struct {
 	step   float64       // by which share of it the estimate grows next
 	waited int           // samples in a row in which data waited for the line
 	full   int           // of them, the last ones in which no more was sent than before
-	sent   float64       // bits a second of wire, the most in one of these
+	last   float64       // bits a second that the line carried in the last one
+	most   float64       // the same, the most in two of these together
 	used   float64       // bits a second of wire, a mean over a second
-	other  float64       // the same that are not media: acknowledgements, control
+	other  float64       // the same that are not pieces: acknowledgements, control
 	next   time.Duration // when the estimate may grow
 	pause  time.Duration // from the line being full to the next attempt
 }
@@ -32,10 +33,11 @@ type uplink struct {
 // load is what all sessions of a swarm did in an interval, in bytes.
 type load struct {
 	wire    int // sent, headers included
-	parity  int // of wire, what is sent only because there is room for it
-	media   int // payload given to be sent
+	pieces  int // of wire, with repetitions and parity segments: the machine leaves room for these itself
+	arrived int // has left the line
 	waiting int // could not be sent yet
 	held    int // of wire, by sessions in which something was waiting
+	queued  int // of held, by those whose datagrams wait on their way
 }
 
 // capacity returns what children may take, in bits a second. It stays as it is
@@ -59,40 +61,60 @@ func (u *uplink) line() int64 {
 	return int64(u.rate)
 }
 
+// pace returns what may be sent, in bits a second; 0: as much as will go. It is
+// a little more than the line is taken to carry, so that a faster one shows.
+func (u *uplink) pace() int64 {
+	if !u.known {
+		return 0
+	}
+	return int64(pacedLine * u.rate)
+}
+
 // add takes what happened in the interval until now. tree is the rate of the
 // stream's largest tree: what one child more takes.
 func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int64) {
 	bits := func(n int) float64 { return float64(n) * 8 / interval.Seconds() }
 	wire, least := bits(l.wire), float64(tree)*startChildren
 	u.used += (wire - u.used) * usedWeight
-	// A slow receiver holds its own session up, a slow uplink most of them.
-	waits := 2*l.held >= l.wire && float64(l.waiting) > max(minWaiting, wire/8*maxWait.Seconds())
+	// A slow receiver, or one whose acknowledgements come late, holds its own
+	// session up, a slow uplink most of them: their datagrams wait on it, or here.
+	full := 2*l.queued >= l.wire || wire > usedLine*u.rate
+	waits := full && 2*l.held >= l.wire && float64(l.waiting) > max(minWaiting, wire/8*maxWait.Seconds())
 	if !waits {
 		u.waited = 0
-		u.other += (max(wire-bits(l.parity)-headers*bits(l.media), 0) - u.other) * otherWeight
+		u.other += (bits(l.wire-l.pieces) - u.other) * otherWeight
 		u.grow(now, wire, least)
 		return
 	}
+	// What was sent may be in a queue that overflows: what has arrived is what the line carries.
+	carried := bits(l.arrived + l.wire - l.pieces)
 	if u.waited++; u.waited == 1 {
-		u.sent, u.full = 0, 0
+		u.last, u.most, u.full = carried, 0, 1
+		return
 	}
 	// As long as it rises, it is sessions that still find out how fast they may go.
-	if u.full++; wire > risingLine*u.sent {
+	mean := (u.last + carried) / 2 // acknowledgements come in lumps
+	if u.full++; u.waited > 2 && mean > risingLine*u.most {
 		u.full = 1
 	}
-	u.sent = max(u.sent, wire)
+	u.last, u.most = carried, max(u.most, mean)
 	if u.full < fullSamples && u.waited < maxFullSamples {
 		return
 	}
 	u.waited, u.step = 0, laterGrowth
-	if u.known && u.sent > u.rate {
-		return // it carries more than was believed
+	if u.known && u.most > u.rate {
+		u.rate, u.proved = u.most, u.most // it carries more than was believed
+		return
 	}
 	u.pause = min(max(2*u.pause, minUplinkPause), maxUplinkPause)
-	if u.sent > fasterLine*u.proved {
+	if u.most > fasterLine*u.proved {
 		u.pause = minUplinkPause // it was not the line that was full then
 	}
-	u.rate, u.proved, u.known = u.sent, u.sent, true
+	if u.known {
+		// Sessions that have lost much carry less for a moment; it is seldom the line.
+		u.most = max(u.most, slowerLine*u.proved)
+	}
+	u.rate, u.proved, u.known = u.most, u.most, true
 	if u.rate-u.other < least/2 {
 		// Lines do not double. To try again would fill this one for a second, for nothing.
 		u.pause = maxUplinkPause
@@ -130,14 +152,18 @@ func (s *Swarm) measureUplink() {
 	var l load
 	for _, ss := range s.sessions {
 		st := ss.conn.Stats()
-		wire, media := int(st.WireOut-ss.wireSeen), int(ss.mediaOut-ss.mediaSeen)
-		l.parity += int(st.Parities-ss.paritySeen) * st.MTU
-		ss.wireSeen, ss.mediaSeen, ss.paritySeen = st.WireOut, ss.mediaOut, st.Parities
-		l.wire, l.media = l.wire+wire, l.media+media
+		wire := int(st.WireOut - ss.seen.WireOut)
+		l.wire += wire
+		l.pieces += int(sealed * float64(st.Sent.Pieces()-ss.seen.Sent.Pieces()))
+		l.arrived += int(sealed * float64(st.Arrived-ss.seen.Arrived))
+		ss.seen = st
 		waiting := max(st.SendQueue-st.InFlight, 0) * st.MTU
 		l.waiting += waiting
 		if waiting > 0 {
 			l.held += wire
+			if st.Queue > fullQueue {
+				l.queued += wire
+			}
 		}
 	}
 	var tree, stream int64
@@ -149,5 +175,6 @@ func (s *Swarm) measureUplink() {
 	// A line that is narrower upwards than what comes down has better uses for
 	// its uplink than to acknowledge each datagram.
 	s.host.endpoint.SetThrifty(s.uplink.line() < stream)
+	s.host.endpoint.SetLine(s.uplink.pace() / 8)
 	s.handle(swarm.Capacity{Uplink: s.uplink.capacity()})
 }

@@ -19,9 +19,9 @@ func (l *line) send(offered float64, interval time.Duration) load {
 	want := offered*interval.Seconds() + l.waiting
 	sent := min(want, l.rate*interval.Seconds())
 	l.waiting = min(want-sent, most)
-	n := load{wire: int(sent / 8), media: int(sent / 8 / headers), waiting: int(l.waiting / 8)}
+	n := load{wire: int(sent / 8), pieces: int(sent / 8), arrived: int(sent / 8), waiting: int(l.waiting / 8)}
 	if n.waiting > 0 {
-		n.held = n.wire
+		n.held, n.queued = n.wire, n.wire
 	}
 	return n
 }
@@ -79,10 +79,47 @@ func TestUplinkLimit(t *testing.T) {
 func TestUplinkOneSlowReceiver(t *testing.T) {
 	u := uplink{rate: 10e6}
 	for now := time.Duration(0); now < 10*time.Second; now += uplinkInterval {
-		u.add(now, uplinkInterval, load{wire: 100_000, media: 90_000, waiting: 200_000, held: 20_000}, 600_000)
+		u.add(now, uplinkInterval, load{wire: 100_000, pieces: 100_000, arrived: 100_000, waiting: 200_000, held: 20_000, queued: 20_000}, 600_000)
 	}
 	if u.capacity() < 8e6 {
 		t.Errorf("taken for %d bit/s", u.capacity())
+	}
+}
+
+// Nor is one that is slow because its acknowledgements come late: nothing waits on the way to it.
+func TestUplinkLateAcknowledgements(t *testing.T) {
+	u := uplink{rate: 1e6, known: true, proved: 1e6}
+	for now := time.Duration(0); now < 10*time.Second; now += uplinkInterval {
+		u.add(now, uplinkInterval, load{wire: 5_000, pieces: 5_000, arrived: 5_000, waiting: 60_000, held: 5_000}, 600_000)
+	}
+	if u.capacity() < 900_000 {
+		t.Errorf("taken for %d bit/s", u.capacity())
+	}
+}
+
+// What a full queue drops was sent, but the line has not carried it.
+func TestUplinkThatOverflows(t *testing.T) {
+	u := uplink{rate: 4e6}
+	for now := time.Duration(0); now < 2*time.Second; now += uplinkInterval {
+		u.add(now, uplinkInterval, load{wire: 40_000, pieces: 40_000, arrived: 25_000, waiting: 60_000, held: 40_000, queued: 40_000}, 600_000)
+	}
+	if c := u.capacity(); c < 950_000 || c > 1_050_000 {
+		t.Errorf("a line of 1 Mbit/s is taken for %d", c)
+	}
+}
+
+// A line that is known does not become much slower in a second, but it may in several.
+func TestUplinkBecomesSlower(t *testing.T) {
+	u := uplink{rate: 5e6, known: true, proved: 5e6}
+	l := load{wire: 50_000, pieces: 50_000, arrived: 50_000, waiting: 100_000, held: 50_000, queued: 50_000} // 2 Mbit/s
+	for now := time.Duration(0); now < 6*time.Second; now += uplinkInterval {
+		u.add(now, uplinkInterval, l, 600_000)
+		if now < time.Second && u.rate < slowerLine*5e6 {
+			t.Errorf("%.0f bit/s after %v", u.rate, now)
+		}
+	}
+	if u.rate > 2.1e6 {
+		t.Errorf("%.0f bit/s after 6 s", u.rate)
 	}
 }
 
@@ -90,18 +127,18 @@ func TestUplinkOneSlowReceiver(t *testing.T) {
 func TestUplinkOfWhatElseIsSent(t *testing.T) {
 	u := uplink{rate: 3e6}
 	for now := time.Duration(0); now < 10*time.Second; now += uplinkInterval {
-		u.add(now, uplinkInterval, load{wire: 12_500}, 600_000) // 500 kbit/s without media
+		u.add(now, uplinkInterval, load{wire: 12_500}, 600_000) // 500 kbit/s without pieces
 	}
 	if c := u.capacity(); c < 2_400_000 || c > 2_600_000 {
 		t.Errorf("%d bit/s are left of 3 Mbit/s", c)
 	}
 }
 
-// Parity segments give way to children.
-func TestUplinkOfParitySegments(t *testing.T) {
+// Pieces, their repetitions and parity segments are what children take.
+func TestUplinkOfPieces(t *testing.T) {
 	u := uplink{rate: 3e6}
 	for now := time.Duration(0); now < 10*time.Second; now += uplinkInterval {
-		u.add(now, uplinkInterval, load{wire: 33_000, media: 25_000, parity: 5_000}, 600_000)
+		u.add(now, uplinkInterval, load{wire: 33_000, pieces: 33_000}, 600_000)
 	}
 	if c := u.capacity(); c < 2_900_000 {
 		t.Errorf("%d bit/s are left of 3 Mbit/s", c)

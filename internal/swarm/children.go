@@ -229,7 +229,7 @@ func (m *Machine) free(tr *tree) int {
 		free = maxFanout - tr.staying()
 	}
 	if m.cfg.Slots == 0 && m.uplink > 0 && tr.rate() > 0 {
-		free = min(free, int((m.uplink*uplinkShare/100-m.load())/tr.rate()))
+		free = min(free, int((m.forChildren()-m.load())/tr.rate()))
 	} else {
 		total := 0
 		for _, other := range m.trees {
@@ -243,6 +243,14 @@ func (m *Machine) free(tr *tree) int {
 // rate returns the bits a second of a tree, 0 if not known.
 func (tr *tree) rate() int64 {
 	return int64(tr.track.info.Bitrate) / int64(tr.track.info.Substreams)
+}
+
+// forChildren returns what of a viewer's uplink children may take, in bits a second.
+func (m *Machine) forChildren() int64 {
+	if m.uplink >= fastUplink {
+		return m.uplink * fastShare / 100
+	}
+	return m.uplink * uplinkShare / 100
 }
 
 // load returns the bits a second that go to children.
@@ -274,7 +282,7 @@ func (m *Machine) slots() int {
 		rate += tr.rate()
 	}
 	if m.uplink > 0 && rate > 0 {
-		return int(m.uplink * uplinkShare / 100 * int64(len(m.trees)) / rate)
+		return int(m.forChildren() * int64(len(m.trees)) / rate)
 	}
 	return defaultCopies * len(m.trees)
 }
@@ -360,7 +368,7 @@ func (m *Machine) shed() {
 		return
 	}
 	load := m.load()
-	if load <= m.uplink*uplinkShare/100 {
+	if load <= m.forChildren() {
 		return
 	}
 	over := load > m.uplink

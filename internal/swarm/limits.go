@@ -56,6 +56,11 @@ const (
 	// streams in 4 trees gives 5 children at 84%, and at 80% only 4: exactly
 	// what is needed, and with nothing to spare no newcomer finds a place.
 	uplinkShare = 85
+	// fastShare is that of lines from fastUplink on, in bits a second: the same
+	// wait at 20 Mbit/s, where a piece takes a quarter of the time, allows for more
+	// (half a service time x load / (1 - load), the queue M/D/1).
+	fastShare  = 90
+	fastUplink = 10_000_000
 	// viewersPerRoot gives an edge one more child per tree for that many
 	// viewers: 2% of the bytes buy a shallower tree.
 	viewersPerRoot = 50

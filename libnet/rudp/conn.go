@@ -162,6 +162,7 @@ func (c *Conn) Stats() ConnStats {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	s := c.stats
+	s.Sent.Datagrams, s.Sent.Bytes = s.DatagramsOut, s.WireOut
 	s.RTT, s.MinRTT = duration(c.rtt.Smoothed()), duration(c.rtt.Least())
 	s.Silent = time.Since(c.lastRecv)
 	if c.asked.After(c.lastRecv) {
@@ -171,6 +172,7 @@ func (c *Conn) Stats() ConnStats {
 	s.Window = c.congest.Window() / c.size
 	s.Channels = len(c.channels)
 	s.Loss = c.guard.loss.share
+	s.Queue = c.congest.Estimates().Queue
 	for _, ch := range c.channels {
 		if ch.core == nil {
 			continue

@@ -34,6 +34,7 @@ type Endpoint struct {
 	gate     gate
 	keep     keepalive
 	thrifty  atomic.Bool // see SetThrifty
+	scarce   atomic.Bool // see SetLine
 	accept   chan *Conn
 	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}

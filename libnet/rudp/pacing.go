@@ -72,6 +72,18 @@ func (e *Endpoint) SetUploadLimit(bytesPerSecond int64) {
 	signal(e.pacing.wake)
 }
 
+// SetLine says what the line is taken to carry upwards, in bytes per second with all headers of this protocol; zero:
+// that is not known. As with SetUploadLimit no more is sent, so that what is too much waits where what is urgent goes first,
+// and not in a queue of the line, which sessions would have to find out about, each with a small window. Nor is any of it
+// spent on parity segments: a line that is known has been full.
+func (e *Endpoint) SetLine(bytesPerSecond int64) {
+	e.scarce.Store(bytesPerSecond > 0)
+	e.pacing.mu.Lock()
+	e.pacing.pacer.SetLine(e.pacing.at(e.since(time.Now())), float64(bytesPerSecond))
+	e.pacing.mu.Unlock()
+	signal(e.pacing.wake)
+}
+
 // SetUploadBudget bounds how many bytes the endpoint still sends; when they are used up, only acknowledgements
 // leave. A negative number lifts the bound.
 func (e *Endpoint) SetUploadBudget(bytes int64) {

@@ -105,6 +105,7 @@ func (p *packer) control(c *Conn, ch *Channel) {
 		n := len(ch.core.AppendControl(room[:0], len(room)))
 		if n > 0 {
 			p.extend(ch.id, n)
+			c.stats.Sent.Acks += uint64(n)
 		}
 		if ch.core.Telling() {
 			p.seal(c, true)
@@ -120,13 +121,13 @@ func (p *packer) send(c *Conn, ch *Channel, now arq.Time) int {
 		if kind >= arq.Copy && p.data {
 			// A copy of what may be in the same datagram is worth nothing, nor is a parity segment of it.
 			p.sealBehind(c, ch.id, n)
-			c.stats.count(kind)
+			c.stats.count(kind, ch.class, n)
 			return n
 		}
 		if n > 0 {
 			p.extend(ch.id, n)
 			p.data = true
-			c.stats.count(kind)
+			c.stats.count(kind, ch.class, n)
 			return n
 		}
 		if p.empty() {

@@ -83,6 +83,6 @@ func (p *packer) sendParts(c *Conn, ch *Channel, now arq.Time) int {
 	}
 	p.data = true
 	c.parted++
-	c.stats.count(kind)
+	c.stats.count(kind, ch.class, n)
 	return n
 }

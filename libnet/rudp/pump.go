@@ -110,6 +110,7 @@ func (c *Conn) bytesInFlight() (n int) {
 // hear notes what segments or a timer told about the path.
 func (c *Conn) hear(f arq.Feedback) {
 	c.heard.Acked += f.Acked
+	c.stats.Arrived += uint64(f.Acked)
 	c.heard.Lost += f.Lost
 	c.heard.Spurious += f.Spurious
 	c.heard.Recovered += f.Recovered

@@ -44,8 +44,9 @@ type guard struct {
 	pause time.Duration // the last one before after
 }
 
-// judge looks at what the path is like, and tells whether the share has changed.
-func (g *guard) judge(path cc.Estimates, now time.Time) bool {
+// judge looks at what the path is like, and tells whether the share has changed. Where the line is scarce others need
+// what parity segments would take.
+func (g *guard) judge(path cc.Estimates, scarce bool, now time.Time) bool {
 	if g.loss.share == 0 && !g.on {
 		return false
 	}
@@ -61,7 +62,7 @@ func (g *guard) judge(path cc.Estimates, now time.Time) bool {
 	if g.on {
 		pays /= 4 // so that it does not come and go
 	}
-	g.on = g.loss.share >= pays && path.Queue < redundancyQueue && path.RTT >= redundancyRTT && !now.Before(g.after)
+	g.on = !scarce && g.loss.share >= pays && path.Queue < redundancyQueue && path.RTT >= redundancyRTT && !now.Before(g.after)
 	share := 0.0
 	if g.on {
 		share = redundancy(g.loss.share)
@@ -87,7 +88,7 @@ func (ch *Channel) protect() {
 // protect takes what was heard of losses. The caller holds c.mu.
 func (c *Conn) protect(f arq.Feedback, now time.Time) {
 	c.guard.loss.add(f.Acked-f.Recovered, f.Lost+f.Recovered-f.Spurious)
-	if !c.guard.judge(c.congest.Estimates(), now) {
+	if !c.guard.judge(c.congest.Estimates(), c.ep.scarce.Load(), now) {
 		return
 	}
 	for _, ch := range c.channels {

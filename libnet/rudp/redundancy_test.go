@@ -130,6 +130,42 @@ func TestRedundancyEnds(t *testing.T) {
 	})
 }
 
+// Where the line is known to be scarce there are repetitions only, and what was sent is accounted for to the byte.
+func TestRedundancyOnAScarceLine(t *testing.T) {
+	pair(t, simnet.Link{Delay: 12500 * time.Microsecond, Loss: 0.01}, nil, func(t *testing.T, ca, cb *Conn) {
+		ca.ep.SetLine(1 << 20)
+		ctx := ctxFor(t, time.Minute)
+		go func() {
+			for i := range 300 {
+				time.Sleep(16 * time.Millisecond)
+				ca.Channel(1).Send(ctx, numbered(i, 8<<10))
+			}
+		}()
+		if err := recvNumbered(ctx, cb.Channel(1), 300, 8<<10); err != nil {
+			t.Fatal(err)
+		}
+		s := ca.Stats()
+		if s.Parities != 0 || s.Sent.Parity != 0 || s.Sent.Again == 0 {
+			t.Errorf("%d parity segments, %d bytes of them, %d bytes repeated", s.Parities, s.Sent.Parity, s.Sent.Again)
+		}
+		const segments = 300 * 8 << 10
+		if n := s.Sent.First[Newest]; n < segments || n > segments*103/100 || s.Sent.Pieces() != n+s.Sent.Again {
+			t.Errorf("%d bytes of %d were sent for the first time: %+v", n, segments, s.Sent)
+		}
+		if rest := s.Sent.Bytes - s.Sent.Pieces() - s.Sent.Acks; rest < 27*s.Sent.Datagrams || rest > s.Sent.Bytes/20 {
+			t.Errorf("%d bytes are headers: %+v", rest, s.Sent)
+		}
+		if s.Arrived < segments || s.Arrived > s.Sent.Pieces() {
+			t.Errorf("%d bytes have arrived: %+v", s.Arrived, s.Sent)
+		}
+		sum := s.Sent
+		sum.Add(s.Sent)
+		if sum.Subtract(s.Sent); sum != s.Sent {
+			t.Errorf("%+v, want %+v", sum, s.Sent)
+		}
+	})
+}
+
 func TestLossMeter(t *testing.T) {
 	var m lossMeter
 	for range 2000 {

@@ -67,6 +67,7 @@ func (c *endpointCounters) snapshot() EndpointStats {
 type ConnStats struct {
 	RTT    time.Duration // smoothed; zero before the first measurement
 	MinRTT time.Duration // least of the last 10 to 20 s
+	Queue  time.Duration // how long datagrams waited on the way to the peer, in the last round trip
 	Silent time.Duration // since the newest authentic datagram
 	// Unanswered is for how long the peer has been asked for a sign of life without an answer; zero: it is not.
 	Unanswered time.Duration
@@ -75,6 +76,8 @@ type ConnStats struct {
 	MessagesIn, MessagesOut   uint64
 	DatagramsIn, DatagramsOut uint64 // sealed
 	WireIn, WireOut           uint64 // bytes of those datagrams, without IP and UDP headers
+	Sent                      Traffic
+	Arrived                   uint64 // bytes of segments, with their headers, that the peer is known to have
 
 	SegmentsOut uint64  // KCP data segments sent, first time or again
 	Retransmits uint64  // of them, sent again
@@ -92,13 +95,60 @@ type ConnStats struct {
 	Channels    int
 }
 
-// count counts a segment that was sent.
-func (s *ConnStats) count(kind arq.Kind) {
+// Traffic is what a session's datagrams carried: bytes of segments with their headers. What is missing to Bytes are seals, frames without segments, and padding.
+type Traffic struct {
+	Datagrams, Bytes uint64 // as DatagramsOut and WireOut
+
+	First  [Background + 1]uint64 // message bytes sent for the first time, by class
+	Again  uint64                 // sent again
+	Parity uint64
+	Acks   uint64 // segments that carry no message: acknowledgements, and what there is to say of windows
+}
+
+// Add adds what another session's datagrams carried.
+func (t *Traffic) Add(other Traffic) {
+	t.Datagrams += other.Datagrams
+	t.Bytes += other.Bytes
+	for class, n := range other.First {
+		t.First[class] += n
+	}
+	t.Again += other.Again
+	t.Parity += other.Parity
+	t.Acks += other.Acks
+}
+
+// Pieces is what of it carried messages of all classes but Control, repetitions and parity segments included.
+func (t *Traffic) Pieces() uint64 {
+	n := t.Again + t.Parity
+	for _, first := range t.First[Rescue:] {
+		n += first
+	}
+	return n
+}
+
+// Subtract takes away what was carried earlier.
+func (t *Traffic) Subtract(earlier Traffic) {
+	t.Datagrams -= earlier.Datagrams
+	t.Bytes -= earlier.Bytes
+	for class, n := range earlier.First {
+		t.First[class] -= n
+	}
+	t.Again -= earlier.Again
+	t.Parity -= earlier.Parity
+	t.Acks -= earlier.Acks
+}
+
+// count counts n bytes of a segment of a class that was sent.
+func (s *ConnStats) count(kind arq.Kind, class Class, n int) {
 	switch kind {
 	case arq.Parity:
+		s.Sent.Parity += uint64(n)
 		return // counted by the channel's core
 	case arq.Again, arq.Copy:
+		s.Sent.Again += uint64(n)
 		s.Retransmits++
+	default:
+		s.Sent.First[class] += uint64(n)
 	}
 	s.SegmentsOut++
 }

@@ -84,6 +84,19 @@ func TestHome(t *testing.T) {
 	if r.FragmentsPlayed < 8*40*3 || r.Offload == 0 {
 		t.Errorf("%d fragments played, offload %.3f", r.FragmentsPlayed, r.Offload)
 	}
+	viewers, all := 0, 0.0
+	for _, l := range r.Lines {
+		a := l.Sent
+		viewers += l.Viewers
+		all += a.All * float64(l.Viewers)
+		parts := a.Push + a.Repair + a.Rescue + a.Control + a.Again + a.Parity + a.Acks + a.Headers + a.Others
+		if a.All > 1.2*float64(l.Kbit) || parts < a.All-1 || parts > a.All+1 {
+			t.Errorf("lines of %d kbit/s carried %+v", l.Kbit, a)
+		}
+	}
+	if all /= 8; viewers != 8 || all < r.Uplink.All-1 || all > r.Uplink.All+1 {
+		t.Errorf("%d viewers sent %.1f kbit/s, %+v", viewers, all, r.Uplink)
+	}
 }
 
 func TestStopped(t *testing.T) {

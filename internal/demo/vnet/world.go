@@ -51,6 +51,7 @@ func newWorld(sc Scenario, viewers int, seed uint64) *world {
 func (w *world) Tracker() sockets.Network { return w.host(0, 0) }
 func (w *world) Source() sockets.Network  { return w.host(0, 0) }
 func (w *world) Edge() sockets.Network    { return w.host(edgeCopies*w.sc.Rate, 0) }
+func (w *world) Uplink(i int) int64       { return w.uplinks[i] }
 func (w *world) Viewer(i int) sockets.Network {
 	up := w.uplinks[i]
 	return w.host(up, max(up, homeDown))

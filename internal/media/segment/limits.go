@@ -40,6 +40,6 @@ const (
 
 	// Substreams of tracks if the configuration does not say: a video of
 	// many pieces a second gains from several trees, sound has few.
-	defaultVideoSubstreams = 4
+	defaultVideoSubstreams = 6
 	defaultAudioSubstreams = 2
 )

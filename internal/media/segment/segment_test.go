@@ -69,7 +69,7 @@ func TestClipOverTwoLoops(t *testing.T) {
 		t.Fatalf("got %d catalogs, the last %+v", len(catalogs), last)
 	}
 	video, audio := last.Track(1), last.Track(2)
-	if video.Codec != "avc1.4d401e" || video.Width != 640 || video.Height != 360 || video.Substreams != 4 {
+	if video.Codec != "avc1.4d401e" || video.Width != 640 || video.Height != 360 || video.Substreams != 6 {
 		t.Errorf("video track %+v", video)
 	}
 	if audio.Codec != "mp4a.40.2" || audio.SampleRate != 48000 || audio.Channels != 2 || audio.Substreams != 2 {

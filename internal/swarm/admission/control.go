@@ -5,6 +5,7 @@ package admission
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -163,21 +164,35 @@ func (c *Control[K]) Lose(now time.Duration, key K) {
 
 // shown ends a guest's time as a fresh one.
 func (c *Control[K]) shown(g *guest) {
-	if g.fresh {
-		g.fresh = false
-		c.supply.Fresh--
-	}
+	g.settle(&c.supply)
+	c.compact()
 }
 
 // age ends that time for those whom the edges' figures show by now.
 func (c *Control[K]) age() {
 	n, now := 0, c.supply.Edges.At
 	for n < len(c.fresh) && (!c.fresh[n].fresh || now-c.fresh[n].came >= freshTime) {
-		c.shown(c.fresh[n])
+		c.fresh[n].settle(&c.supply)
 		c.fresh[n] = nil
 		n++
 	}
 	c.fresh = c.fresh[n:]
+	c.compact()
+}
+
+func (g *guest) settle(s *Supply) {
+	if g.fresh {
+		g.fresh = false
+		s.Fresh--
+	}
+}
+
+// compact takes those out of the list who are fresh no more. While edges are
+// silent one at its front stays so, and any number may come and go behind it.
+func (c *Control[K]) compact() {
+	if len(c.fresh) > 2*c.supply.Fresh+16 {
+		c.fresh = slices.DeleteFunc(c.fresh, func(g *guest) bool { return !g.fresh })
+	}
 }
 
 // Admit lets in those whose turn has come, and returns them in order.

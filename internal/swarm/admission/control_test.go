@@ -251,6 +251,20 @@ func TestLiar(t *testing.T) {
 	}
 }
 
+// TestSilentEdges has viewers come and go while no edge reports: nothing of them is kept.
+func TestSilentEdges(t *testing.T) {
+	c := control(roomy, edges(100, 0))
+	for k := range 10_000 {
+		c.Arrive(time.Duration(k)*second, k, from(1))
+		if k > 0 { // the first one stays, and nothing shows it
+			c.Leave(k)
+		}
+	}
+	if err := books(c, map[int]bool{0: true}); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestRandom checks the books after random events.
 func TestRandom(t *testing.T) {
 	for seed := range uint64(20) {
@@ -321,7 +335,7 @@ func books(c *Control[int], in map[int]bool) error {
 	if waiting != len(q.byKey) || waiting != len(c.order()) || waiting > q.limits.Waiting {
 		return fmt.Errorf("%d by address, %d by key, %d in order", waiting, len(q.byKey), len(c.order()))
 	}
-	if len(q.list) > 2*waiting+40 || len(c.fresh) > 200 {
+	if len(q.list) > 2*waiting+40 || len(c.fresh) > 2*s.Fresh+16 {
 		return fmt.Errorf("the list has %d entries for %d, that of newcomers %d", len(q.list), waiting, len(c.fresh))
 	}
 	return nil

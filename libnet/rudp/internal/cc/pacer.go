@@ -23,6 +23,7 @@ const (
 // Pacer deals one host's uplink among its sessions. Sessions say what they have, Next says who may send.
 type Pacer struct {
 	limit  float64 // bytes per second; 0: none
+	line   float64 // the same, what the line is taken to carry; 0: not known
 	tokens float64 // may be negative: a debt
 	filled time.Duration
 	budget int64 // bytes left
@@ -66,6 +67,13 @@ func NewPacer(now time.Duration) *Pacer {
 func (p *Pacer) SetUploadLimit(now time.Duration, rate float64) {
 	p.fill(now)
 	p.limit = max(rate, 0)
+}
+
+// SetLine says what the host's line is taken to carry, in bytes per second; 0: that is not known. What is more waits here,
+// where what is urgent goes first and sessions see no queue, rather than in the line's queue.
+func (p *Pacer) SetLine(now time.Duration, rate float64) {
+	p.fill(now)
+	p.line = max(rate, 0)
 }
 
 // SetBudget bounds how many bytes the host still sends. When they are used up, only the class Control is
@@ -186,11 +194,13 @@ func (p *Pacer) NextDeadline(now time.Duration) (time.Duration, bool) {
 
 // Rate is what the host sends at most, in bytes per second; 0: no bound is known.
 func (p *Pacer) Rate() float64 {
-	estimate := p.uplink.bound()
-	if p.limit > 0 && (estimate == 0 || p.limit < estimate) {
-		return p.limit
+	rate := p.uplink.bound()
+	for _, bound := range [...]float64{p.limit, p.line} {
+		if bound > 0 && (rate == 0 || bound < rate) {
+			rate = bound
+		}
 	}
-	return estimate
+	return rate
 }
 
 // fill lets time add tokens. The bucket holds what passes within maxBurst, so that a sender that wakes up late

@@ -73,6 +73,21 @@ func TestUploadLimit(t *testing.T) {
 	}
 }
 
+// What the line is taken to carry bounds the host as a limit does; the lesser of both counts.
+func TestLine(t *testing.T) {
+	for _, tt := range []struct{ limit, line, want float64 }{{0, 625e3, 625e3}, {625e3, 1e6, 625e3}, {1e6, 625e3, 625e3}} {
+		p := NewPacer(time.Hour)
+		p.SetUploadLimit(time.Hour, tt.limit)
+		p.SetLine(time.Hour, tt.line)
+		s := &Session{}
+		sent := deal(p, time.Hour, 10*time.Second, []*Session{s}, map[*Session][]Class{s: {Newest}})
+		within(t, "bytes", float64(total(sent)), 10*tt.want, 0.03)
+		if p.SetLine(2*time.Hour, 0); p.Rate() != tt.limit {
+			t.Errorf("%.0f bytes a second when the line is not known any more, want %.0f", p.Rate(), tt.limit)
+		}
+	}
+}
+
 // Sessions of one class have equal parts, whatever their number.
 func TestTurns(t *testing.T) {
 	for _, n := range []int{2, 7, 1000} {
