@@ -150,6 +150,11 @@ const (
 	// silentAfter is for viewers, beside half a round trip: a parent says
 	// something each kinEvery.
 	silentAfter = 225 * time.Millisecond
+	// silentMost is for those whose words come irregularly, because datagrams are
+	// lost or computers have too much to do: they get a quarter more than their
+	// longest gap, of which one part in gapMemory is forgotten with each word.
+	silentMost = 400 * time.Millisecond
+	gapMemory  = 64
 	// silentServerAfter is for edges and sources among each other, beside half
 	// a round trip: all of an edge's viewers wait when its parent has gone, and
 	// what they missed meanwhile must fit into the little that their uplinks
@@ -259,6 +264,9 @@ const (
 	// placeQueue is the queue beyond which an edge takes no child: above
 	// busyQueue, so that what newcomers fetch gives way to the places that they need.
 	placeQueue = 80 * time.Millisecond
+	// orphanQueue is so for those that have lost their parent: the delay is less
+	// than a place further down would cost all those below them.
+	orphanQueue = 200 * time.Millisecond
 	// spareTime is how long an edge that could not answer is not asked again:
 	// a crowd that asks takes its uplink for nothing but refusals.
 	spareTime = 500 * time.Millisecond

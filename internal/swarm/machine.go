@@ -198,7 +198,7 @@ func (m *Machine) received(ev Received) {
 		m.stats.Nonsense++
 		return
 	}
-	n.heard = m.now
+	n.hear(m.now)
 	if msg, ok := ev.Msg.(*wire.Peers); ok {
 		m.onPeers(n, msg)
 		return

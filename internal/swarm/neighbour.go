@@ -15,6 +15,7 @@ import (
 type neighbour struct {
 	info   wire.PeerInfo
 	heard  time.Duration
+	gap    time.Duration // between what it said, at most, of late
 	short  wire.PathID
 	tracks []remoteTrack // by track index
 	trees  []remoteTree  // by tree index

@@ -16,7 +16,7 @@ func (m *Machine) pieceIn(ev PieceIn) {
 	n := m.find(ev.Peer) // nil if the session has just ended
 	m.place(t, h.Seq)
 	if n != nil {
-		n.heard = m.now
+		n.hear(m.now)
 		n.mark(t, h.Seq, h.Index, h.Count)
 	}
 	f := t.frag(h.Seq)

@@ -18,12 +18,18 @@ func (m *Machine) chatty(n *neighbour) bool {
 	return !m.leaf() && !n.leaf() && (n.slotsTold || n.serves()) && !(m.serving() && n.serves())
 }
 
+// hear notes that a neighbour has said something.
+func (n *neighbour) hear(now time.Duration) {
+	n.gap = max(now-n.heard, n.gap-n.gap/gapMemory)
+	n.heard = now
+}
+
 // silent reports whether a neighbour that plays has stopped to talk.
 func (m *Machine) silent(n *neighbour) bool { return m.now > m.silentAt(n) }
 
 // silentAt returns when a neighbour is silent that says nothing until then.
 func (m *Machine) silentAt(n *neighbour) time.Duration {
-	after := silentAfter
+	after := min(max(silentAfter, n.gap*5/4), silentMost)
 	switch {
 	case m.serving() && n.serves():
 		after = silentServerAfter

@@ -389,6 +389,7 @@ func (m *Machine) adopt(tr *tree, n *neighbour) {
 	m.stats.Moves[tr.reason]++
 	tr.parent, tr.pending = n, nil
 	tr.since, tr.from = m.now, tr.pendingFrom
+	m.nextTell = min(m.nextTell, m.now+kinEvery)
 	tr.overdue, tr.withheld = 0, false
 	tr.pushed = 0
 	tr.refused, tr.temporary = 0, false // it says so with the same message
