@@ -7,22 +7,24 @@ import (
 	"math/rand/v2"
 	"net/netip"
 	"testing"
+
+	"p2plive/internal/signal"
 )
 
 // neighbourhood has a stream with 1,000 viewers all over the world, 40 more at
 // one operator, and 6 more at one site of it. It returns who is where.
-func neighbourhood(t *testing.T) (w *world, site, operator map[string]bool) {
+func neighbourhood(t *testing.T) (w *world, site, operator map[signal.PeerID]bool) {
 	w = newWorld(t, Random)
 	e := w.mustJoin(edge(1))
 	w.mustJoin(source(2, 9, "radio"))
 	w.report(e, carrying(9))
-	site, operator = make(map[string]bool), make(map[string]bool)
+	site, operator = make(map[signal.PeerID]bool), make(map[signal.PeerID]bool)
 	n := uint32(0)
-	join := func(addr string) string {
+	join := func(addr string) signal.PeerID {
 		a := numbered(n, addr)
 		n++
 		w.mustJoin(a)
-		return string(a.peer[:])
+		return a.peer
 	}
 	rng := rand.New(rand.NewPCG(1, 1))
 	for range 1000 {
@@ -46,7 +48,7 @@ func TestNearFirst(t *testing.T) {
 	for range 20 {
 		w.request(id, 16)
 		for _, p := range w.mail(id)[0].msg.GetPeers().GetPeers() {
-			switch key := string(p.GetPeerId()); {
+			switch key := signal.PeerID(p.GetPeerId()); {
 			case site[key]:
 				mates++
 			case operator[key]:

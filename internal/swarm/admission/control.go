@@ -24,7 +24,8 @@ const (
 type Control[K comparable] struct {
 	supply Supply
 	guests map[K]*guest
-	fresh  []*guest // in order of their coming, also those that are not any more
+	fresh  []*guest      // in order of their coming, also those that are not any more
+	last   time.Duration // when the newest came
 	queue  queue[K]
 	stats  Stats
 }
@@ -34,7 +35,7 @@ type guest struct {
 	came    time.Duration
 	fresh   bool
 	settled bool
-	uplink  int64 // as it counts in the supply
+	gives   int64 // as it counts in the supply
 }
 
 // Stats counts what a Control has done.
@@ -57,6 +58,7 @@ func (c *Control[K]) SetRate(bitsPerSecond int64) { c.supply.Rate = bitsPerSecon
 // SetEdges tells how the stream's edges do.
 func (c *Control[K]) SetEdges(e Edges) {
 	c.supply.Edges = e
+	c.supply.Calm = e.At - c.last
 	c.age()
 }
 
@@ -112,6 +114,7 @@ func (c *Control[K]) enter(now time.Duration, key K, fresh bool) {
 	c.guests[key] = g
 	c.supply.Viewers++
 	if fresh {
+		c.last, c.supply.Calm = now, 0
 		c.supply.Fresh++
 		c.fresh = append(c.fresh, g)
 	}
@@ -120,7 +123,7 @@ func (c *Control[K]) enter(now time.Duration, key K, fresh bool) {
 // Report tells what a viewer can give, in bits a second, whether it has found
 // its places in the trees, and whether one of them is at an edge: then the
 // edges' figures have to show it before it is no newcomer any more.
-func (c *Control[K]) Report(key K, uplink int64, settled, atEdge bool) {
+func (c *Control[K]) Report(key K, gives int64, settled, atEdge bool) {
 	g := c.guests[key]
 	if g == nil {
 		return
@@ -132,9 +135,9 @@ func (c *Control[K]) Report(key K, uplink int64, settled, atEdge bool) {
 	if !atEdge {
 		c.shown(g)
 	}
-	uplink = min(max(uplink, 0), maxCopies*cmp.Or(c.supply.Rate, assumedRate))
-	c.supply.Uplink += uplink - g.uplink
-	g.uplink = uplink
+	gives = min(max(gives, 0), maxCopies*cmp.Or(c.supply.Rate, assumedRate))
+	c.supply.Gives += gives - g.gives
+	g.gives = gives
 }
 
 // Leave tells that a viewer has left on purpose, or is not to be waited for.
@@ -149,7 +152,7 @@ func (c *Control[K]) Leave(key K) {
 	c.shown(g)
 	delete(c.guests, key)
 	c.supply.Viewers--
-	c.supply.Uplink -= g.uplink
+	c.supply.Gives -= g.gives
 }
 
 // Lose tells that the connection to a viewer is lost. Its place in the queue is
@@ -199,7 +202,7 @@ func (c *Control[K]) compact() {
 func (c *Control[K]) Admit(now time.Duration) []K {
 	c.queue.expire(now)
 	var in []K
-	for c.supply.Room() > 0 {
+	for range c.supply.Room() {
 		w := c.queue.next()
 		if w == nil {
 			break

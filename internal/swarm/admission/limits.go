@@ -4,29 +4,24 @@ package admission
 
 import "time"
 
-// What a swarm is taken to give. The machine (package swarm) spends 93% of an
-// uplink on children, and refuses newcomers at an edge above 75% of its budget.
+// What a swarm is taken to give. The machine (package swarm) says what it
+// can give to children, and refuses newcomers at an edge above 75% of its budget.
 const (
-	// giveShare of the viewers' uplinks reaches other viewers, in percent: what
-	// is spent on children, less what makes no whole child.
-	giveShare = 85
 	// edgeShare of an edge's budget is for the places that it gives, in
 	// percent; the rest is for rescues, and for what newcomers fetch at their
 	// start.
 	edgeShare = 75
-	// fullShare of it in use is an edge that is full: it gives 85% to those who
-	// play, and what they are rescued with comes on top. Below, good children
-	// may hold more than edgeShare for as long as the swarm lasts.
+	// fullShare of an edge's budget in use shows that it is full indeed.
 	fullShare = 90
-	// findShare of the places that are free at viewers is given to newcomers at
-	// a time, in percent. Newcomers are of use before they have said so, and let
-	// in at once most find their places in half a second; but the faster a swarm
-	// grows, the more often those who play are moved down for newcomers, while
-	// everybody's uplink is busy with what newcomers start with. 30 viewers who
-	// become 1,500 at edges of 8 copies: with 100 the half wait 3 s and nobody
-	// stalls, with 200 1 s and three stall; nobody waits and eight stall where
-	// all are let in.
-	findShare = 100
+	// calmGrowth is by how much a swarm grows at once that lives on its viewers
+	// alone, in percent.
+	calmGrowth = 5
+	// findShare of the places that are free at viewers are found by newcomers
+	// in time, in percent: they ask a few viewers each, and at the same moment.
+	// 50 viewers who become 5,000 at edges of 12 copies in all, uplinks of 1.5:
+	// with 35 the last has a picture after 35 s and three stall, with 65 after
+	// 17 s and six stall, with 100 after 13 s and eleven stall.
+	findShare = 65
 	// maxCopies is how many copies of the stream one viewer is believed to
 	// give, whatever it says.
 	maxCopies = 20
@@ -39,6 +34,9 @@ const (
 	// missing from what the edges say that they send: half a second to start,
 	// and the two of which they tell the rate.
 	freshTime = 3 * time.Second
+	// calmTime without a newcomer is when all have found their places who can,
+	// and edges have taken back what they only lent.
+	calmTime = 5 * time.Second
 	// awayTime keeps the place in the queue of a viewer whose connection to
 	// the tracker is lost: time enough to connect again.
 	awayTime = 15 * time.Second
