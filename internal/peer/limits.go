@@ -66,11 +66,8 @@ const (
 	// for a swarm to stand on its own from its first second on.
 	startUplink = 2_000_000
 	// startChildren times the rate of the largest tree is what lets the machine
-	// take one child: it spends 93% of what it is told, and is told payloadShare.
+	// take one child: it spends 85% of what it is told.
 	startChildren = 1.25
-	// payloadShare of a viewer's line is what its machine is told of: the rest
-	// carries what datagrams add (60 bytes of 1452) and repetitions.
-	payloadShare = 0.93
 	// usedUplink of the estimate must be in use before it grows: what is above
 	// it has not been tried yet. Once the line has been full it grows only where
 	// there is no room for a child more.

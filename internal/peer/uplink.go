@@ -176,5 +176,5 @@ func (s *Swarm) measureUplink() {
 	// its uplink than to acknowledge each datagram.
 	s.host.endpoint.SetThrifty(s.uplink.line() < stream)
 	s.host.endpoint.SetLine(s.uplink.pace() / 8)
-	s.handle(swarm.Capacity{Uplink: max(int64(payloadShare*float64(s.uplink.capacity())), 1)})
+	s.handle(swarm.Capacity{Uplink: s.uplink.capacity()})
 }

@@ -89,8 +89,7 @@ type Link struct {
 	RTT  time.Duration
 }
 
-// Capacity is the peer's measured or configured uplink, in bits a second. A
-// viewer's is of messages: what their datagrams add is no part of it.
+// Capacity is the peer's measured or configured uplink, in bits a second.
 type Capacity struct{ Uplink int64 }
 
 // Tick lets the machine do what is due. It comes when Wake has asked for it.
