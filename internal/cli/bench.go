@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"runtime/debug"
+	"runtime/metrics"
 	"strings"
 	"time"
 
@@ -51,10 +52,6 @@ Examples:
     p2plive bench sim flash --seed 7 --json`
 }
 
-// simGCPercent keeps a run from taking twice the memory that it needs: nearly
-// all of it is alive until the end, and there is little garbage to collect.
-const simGCPercent = 15
-
 // Validate is called by kong.
 func (c *benchSimCmd) Validate() error {
 	if c.Peers < 0 {
@@ -69,7 +66,7 @@ func (c *benchSimCmd) Run(ctx context.Context, w *world) error {
 	if err != nil {
 		return err
 	}
-	defer debug.SetGCPercent(debug.SetGCPercent(simGCPercent))
+	defer debug.SetGCPercent(debug.SetGCPercent(simMostGarbage))
 	var results []*sim.Result
 	for _, off := range []bool{false, true} {
 		if off && !c.Compare {
@@ -133,12 +130,34 @@ func loadScenario(name string) (sim.Scenario, error) {
 	return sim.Parse(name, text)
 }
 
+// Nearly all that a run takes is alive until its end. Of what is garbage, the
+// more may wait the less is alive: so small runs collect seldom, and large ones
+// stay within simMemory while that is possible.
+const (
+	simMemory       = 3584 << 20 // bytes; stacks and what the runtime needs come to it
+	simLeastGarbage = 15         // percent of what is alive
+	simMostGarbage  = 300
+)
+
+// simGarbage returns how much garbage may wait, in percent of what is alive.
+func simGarbage(alive int64) int {
+	return int(min(max((simMemory-alive)*100/max(alive, 1), simLeastGarbage), simMostGarbage))
+}
+
+// liveHeap returns how many bytes were alive when garbage was last collected.
+func liveHeap() int64 {
+	s := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	metrics.Read(s)
+	return int64(s[0].Value.Uint64())
+}
+
 // simProgress draws a bar on a terminal, and nothing anywhere else. It ends the
-// run when ctx does.
+// run when ctx does. Each second it looks how much garbage may wait.
 func simProgress(ctx context.Context, out io.Writer, sc sim.Scenario) func(time.Duration, sim.Second) error {
 	const width = 30
 	terminal := isTerminal(out)
 	return func(at time.Duration, s sim.Second) error {
+		debug.SetGCPercent(simGarbage(liveHeap()))
 		if terminal {
 			done := int(width * at / sc.Duration)
 			fmt.Fprintf(out, "\r%s%s %3d%% %6d viewers, lag p99 %4d ms, offload %.3f"+eraseLine,

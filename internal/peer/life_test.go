@@ -60,20 +60,32 @@ func (w *world) stunServer(addr string) func() {
 	return func() { cancel(); <-served }
 }
 
+// behind has a host sit behind a NAT of its own.
+func (w *world) behind(conf simnet.NATConfig) func(*HostConfig) {
+	w.t.Helper()
+	box, err := w.net.NAT(netip.MustParseAddr("198.51.100.7"), conf, testLink, testLink)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	inside, err := box.Host(netip.MustParseAddr("192.168.1.2"), simnet.Link{}, simnet.Link{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return func(cfg *HostConfig) {
+		cfg.Conn.Close()
+		if cfg.Conn, err = inside.ListenPacket(1000); err != nil {
+			w.t.Fatal(err)
+		}
+		cfg.OpenSocket = func() (net.PacketConn, error) { return inside.ListenPacket(0) }
+	}
+}
+
 // An idle host sends only as often as its NAT needs it, once that is known, and its sessions live on.
 func TestKeepAliveAdapts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		conf := simnet.NAT3()
 		conf.Timeout = 20 * time.Second
-		box, err := w.net.NAT(netip.MustParseAddr("198.51.100.7"), conf, testLink, testLink)
-		if err != nil {
-			t.Fatal(err)
-		}
-		inside, err := box.Host(netip.MustParseAddr("192.168.1.2"), simnet.Link{}, simnet.Link{})
-		if err != nil {
-			t.Fatal(err)
-		}
 		const server = "198.51.100.1:3478"
 		defer w.stunServer(server)()
 		identity, err := rudp.NewIdentity()
@@ -87,13 +99,7 @@ func TestKeepAliveAdapts(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer silent.Close()
-		v := w.joinAs(wire.RoleViewer, func(cfg *HostConfig) {
-			cfg.Conn.Close()
-			if cfg.Conn, err = inside.ListenPacket(1000); err != nil {
-				t.Fatal(err)
-			}
-			cfg.OpenSocket = func() (net.PacketConn, error) { return inside.ListenPacket(0) }
-		})
+		v := w.joinAs(wire.RoleViewer, w.behind(conf))
 		if _, err := v.host.DiscoverNAT(t.Context(), server); err != nil {
 			t.Fatal(err)
 		}

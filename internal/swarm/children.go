@@ -244,12 +244,13 @@ func (tr *tree) rate() int64 {
 	return int64(tr.track.info.Bitrate) / int64(tr.track.info.Substreams)
 }
 
-// forChildren returns what of a viewer's uplink children may take, in bits a second.
+// forChildren returns what of a viewer's uplink children may take, in bits a
+// second: as much as lets a piece wait for pieceWait on average. In a queue
+// M/D/1 it waits for load / (1 - load) halves of the time that it takes to send.
 func (m *Machine) forChildren() int64 {
-	if m.uplink >= fastUplink {
-		return m.uplink * fastShare / 100
-	}
-	return m.uplink * uplinkShare / 100
+	piece := int64(wire.MaxPiecePayload) * 8 * int64(time.Second) / max(m.uplink, 1)
+	share := 100 * 2 * int64(pieceWait) / (2*int64(pieceWait) + piece)
+	return m.uplink * min(max(share, uplinkShare), fastShare) / 100
 }
 
 // load returns the bits a second that go to children.
@@ -266,6 +267,22 @@ func (m *Machine) load() int64 {
 // misses and what has come.
 func (m *Machine) leaf() bool {
 	return m.cfg.Leaf || m.cfg.Role == wire.RoleViewer && len(m.trees) > 0 && m.slots() == 0
+}
+
+// gives returns what children can have of the peer, in bits a second.
+func (m *Machine) gives() int64 {
+	if len(m.trees) == 0 {
+		return 0
+	}
+	n := m.slots()
+	if m.uplink <= 0 && m.cfg.Slots == 0 {
+		n = min(n, len(m.trees))
+	}
+	var rate int64
+	for _, tr := range m.trees {
+		rate += tr.rate()
+	}
+	return int64(n) * rate / int64(len(m.trees))
 }
 
 // slots returns how many children in all trees the peer can carry.
@@ -312,7 +329,7 @@ func (m *Machine) keepChildren() {
 		})
 		for _, c := range tr.children {
 			was := c.silent
-			if c.silent = m.suspect(c.peer); was && !c.silent {
+			if c.silent = m.suspect(c.peer) || m.chatty(c.peer) && m.silent(c.peer); was && !c.silent {
 				m.catchUp(tr, c)
 			}
 		}

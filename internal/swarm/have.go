@@ -18,7 +18,10 @@ func (m *Machine) tell() {
 	for _, tr := range m.trees {
 		tr.freeNow = m.free(tr) // the same for all who are told
 		for _, c := range tr.children {
-			c.peer.fedAt = m.now
+			c.peer.fedAt, c.peer.kinAt = m.now, m.now
+		}
+		if tr.parent != nil {
+			tr.parent.kinAt = m.now
 		}
 	}
 	early := time.Duration(0)
@@ -32,6 +35,12 @@ func (m *Machine) tell() {
 			m.tellTrees(n, true)
 		}
 		m.nextTell = min(m.nextTell, n.nextHave)
+		if m.keepsWarm(n) {
+			if m.now-n.spoken >= kinEvery {
+				m.tellTrees(n, true)
+			}
+			m.nextTell = min(m.nextTell, n.spoken+kinEvery)
+		}
 	}
 }
 

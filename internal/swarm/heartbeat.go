@@ -12,7 +12,7 @@ import (
 // freeNow says how many children each tree can take.
 func (m *Machine) tellTrees(n *neighbour, many bool) {
 	var news []wire.TreeState
-	due := m.now-n.beat >= beatEvery && (m.leaf() || n.serves())
+	due := m.now-n.beat >= beatEvery && (m.leaf() || n.serves()) || m.now-n.spoken >= kinEvery && m.keepsWarm(n)
 	for _, tr := range m.trees {
 		rt := &n.trees[tr.index]
 		due = due || !rt.told

@@ -177,7 +177,10 @@ func (m *Machine) schedule() {
 
 func (m *Machine) emit(c Command) { m.out.Do(c) }
 
-func (m *Machine) send(n *neighbour, msg wire.Message) { m.out.Send(Send{Peer: n.id(), Msg: msg}) }
+func (m *Machine) send(n *neighbour, msg wire.Message) {
+	n.spoken = m.now
+	m.out.Send(Send{Peer: n.id(), Msg: msg})
+}
 
 // sendPiece sends a piece unless the neighbour has it.
 func (m *Machine) sendPiece(n *neighbour, t *track, id wire.PieceID, via wire.Via) {

@@ -24,6 +24,8 @@ type neighbour struct {
 	nextHave  time.Duration
 	fedAt     time.Duration // when it was last seen to be a child
 	beat      time.Duration // when it was last sent a heartbeat
+	spoken    time.Duration // when it was last sent anything
+	kinAt     time.Duration // when it was last seen to be a parent or child
 	slots     uint16
 	slotsTold bool
 	synced    bool // it has spoken of the epoch that we are in
@@ -72,19 +74,6 @@ func (n *neighbour) serves() bool { return n.role() != wire.RoleViewer }
 
 // leaf reports whether the neighbour shares nothing.
 func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots == 0 }
-
-// suspect reports whether a neighbour has been silent for too long. Edges and
-// leaves have little to say, but an edge that is a parent pushes all the time.
-func (m *Machine) suspect(n *neighbour) bool {
-	quiet := m.now - n.heard
-	if quiet <= suspectAfter || quiet <= suspectAfter+leafHaveEvery-haveEvery && m.leaf() {
-		return false
-	}
-	if m.serving() || n.leaf() || n.serves() && !m.feeds(n) {
-		return quiet > suspectEdgeAfter
-	}
-	return true
-}
 
 // feeds reports whether the neighbour is the parent in any tree.
 func (m *Machine) feeds(n *neighbour) bool {

@@ -182,21 +182,6 @@ func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
 // pushOrder numbers the pieces of a tree in the order in which they are cut.
 func pushOrder(seq wire.Seq, index uint16) uint64 { return uint64(seq)<<16 | uint64(index) }
 
-// silent reports whether a neighbour that plays has stopped to talk.
-func (m *Machine) silent(n *neighbour) bool {
-	after := silentAfter
-	switch {
-	case m.serving() && n.serves():
-		after = silentServerAfter + n.rtt/2
-	case n.serves() && m.feeds(n):
-		after = silentEdgeAfter + n.rtt/2
-	}
-	if m.leaf() {
-		after += leafHaveEvery - haveEvery
-	}
-	return m.now-n.heard > after
-}
-
 // blame counts a piece that the parent should have pushed.
 func (m *Machine) blame(tr *tree, f *fragment, i uint16, a *ask) {
 	if tr.parent == nil || f.seq < tr.from || f.seen < tr.since {
@@ -394,12 +379,12 @@ func (m *Machine) onLack(n *neighbour, msg *wire.Lack) {
 			m.stats.Nonsense++
 			continue
 		}
-		n.unmark(t, id.Seq, id.Index)
 		f := t.frag(id.Seq)
 		if f == nil {
 			continue
 		}
 		if asks := f.asks(); int(id.Index) < len(asks) && asks[id.Index].peer == n {
+			n.unmark(t, id.Seq, id.Index)
 			m.fail(f, &asks[id.Index])
 			m.hurry()
 		}
@@ -465,6 +450,7 @@ func (m *Machine) emitPiece(n *neighbour, id wire.PieceID, via wire.Via) {
 	if via == wire.Push {
 		expires = min(expires, m.now+maxPatience) // by then it has been asked of others
 	}
+	n.spoken = m.now
 	m.out.SendPiece(SendPiece{Peer: n.id(), ID: id, Via: via, Expires: expires})
 	if f := m.track(id.Track).frag(id.Seq); f != nil {
 		m.spend(int(f.size) + wire.PieceOverhead)

@@ -21,6 +21,10 @@ type Stats struct {
 	Children  int // children in all trees
 	Depth     int // longest path to the source, in hops
 
+	// Gives is what the peer can give to children, in bits a second: whole
+	// substreams. While nobody knows what its line carries, that is one copy at most.
+	Gives int64
+
 	Pushed, Repaired, Rescued uint64 // pieces that came, by reason
 	Duplicates                uint64 // pieces that came although they were there
 	PiecesSent                uint64 // pieces handed out, for any reason
@@ -73,7 +77,7 @@ func (r MoveReason) String() string { return moveNames[r] }
 func (m *Machine) Stats() Stats {
 	s := m.stats
 	s.Viewers, s.Edges, s.Sources = m.count(wire.RoleViewer), m.count(wire.RoleEdge), m.count(wire.RoleSource)
-	s.Trees = len(m.trees)
+	s.Trees, s.Gives = len(m.trees), m.gives()
 	for _, tr := range m.trees {
 		if m.rooted(tr) {
 			s.Attached++

@@ -69,6 +69,9 @@ func (m *Machine) keepParents() {
 		}
 		m.judgeParent(tr)
 		m.seekParent(tr)
+		if tr.parent != nil && tr.pending == nil {
+			m.nextWork = min(m.nextWork, max(m.silentAt(tr.parent)+1, m.now+busyTick))
+		}
 	}
 }
 
@@ -78,7 +81,7 @@ func (m *Machine) judgeParent(tr *tree) {
 		return
 	}
 	gone := m.silent(tr.parent)
-	if tr.overdue == 0 && !(gone && tr.parent.serves()) {
+	if tr.overdue == 0 && !gone {
 		return
 	}
 	late := m.now - tr.overSeen
@@ -239,12 +242,20 @@ func (m *Machine) fresh(t *track, n *neighbour) bool {
 // and only then one that would move somebody: that one needs a place as well.
 func (m *Machine) chooseParent(tr *tree, lastResort, aside bool) *neighbour {
 	var best, last, moving candidate
+	orphan := m.orphaned(tr)
 	for _, n := range m.neighbours {
 		rt := &n.trees[tr.index]
 		if rt.free == 0 && !n.serves() || !m.eligible(tr, n) {
 			continue
 		}
-		switch cost := m.cost(tr, n); {
+		cost := m.cost(tr, n)
+		if orphan && !n.serves() {
+			if m.quiet(n) {
+				continue
+			}
+			cost += m.doubt(tr, n)
+		}
+		switch {
 		case rt.free > 0 && (!rt.aside || aside || m.near(n)):
 			best.take(n, cost)
 		case rt.free > 0:
@@ -306,12 +317,13 @@ func (m *Machine) cost(tr *tree, n *neighbour) int {
 // subscribe asks a neighbour to become the parent. While another one still
 // pushes, the change is set to a fragment that will be cut a little later.
 func (m *Machine) subscribe(tr *tree, n *neighbour, why MoveReason) {
-	t := tr.track
+	t, timeout := tr.track, subscribeTimeout
 	from := wire.Seq(0)
 	if t.begun && !t.empty() {
 		from = t.newest() + 1
 		switch {
-		case t.playing && (tr.parent == nil || m.silent(tr.parent)):
+		case m.orphaned(tr):
+			timeout = orphanTimeout
 			// Nobody pushes: what is missing comes first, and goes on down
 			// the tree at once.
 			from = min(max(t.low, from-min(from, catchUp)), from)
@@ -324,7 +336,7 @@ func (m *Machine) subscribe(tr *tree, n *neighbour, why MoveReason) {
 	if tr.former == n {
 		tr.former = nil
 	}
-	tr.pendingUntil = m.now + 2*n.rtt + subscribeTimeout
+	tr.pendingUntil = m.now + 2*n.rtt + timeout
 	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from})
 }
 

@@ -199,19 +199,22 @@ func (r *registry) viewerCount(s *stream) int {
 	return n
 }
 
-// sampleViewers draws up to n other viewers of a stream. It tries a bounded
-// number of times rather than looking at everybody.
+// sampleViewers draws up to n other viewers of a stream, a part of them near by.
+// It tries a bounded number of times rather than looking at everybody.
 func (r *registry) sampleViewers(m *member, s *stream, n int, exclude peerSet) []*member {
 	audiences := r.audiences(s)
 	total := r.viewerCount(s)
 	taken := make(map[connID]bool, n)
 	var list []*member
-	accept := func(v *member) {
-		if v != m && !v.edgeOnly && !taken[v.id] && !exclude[v.peer] && possible(m, v) {
-			taken[v.id] = true
-			list = append(list, v)
+	accept := func(v *member) bool {
+		if v == m || v.edgeOnly || taken[v.id] || exclude[v.peer] || !possible(m, v) {
+			return false
 		}
+		taken[v.id] = true
+		list = append(list, v)
+		return true
 	}
+	r.drawNear(m, audiences, n, accept)
 	at := func(i int) *member {
 		for _, a := range audiences {
 			if i < len(a.list) {

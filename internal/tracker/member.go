@@ -51,11 +51,13 @@ type member struct {
 	queued *stream   // waits to be let into it; nil: it does not wait
 	place  int       // in the queue, as it was told
 	toldAt time.Time // when
+	spots  [2]int    // in its audience's lists of those around its places
 
 	// edge
 	assigned uint32                             // peers sent here since its last report
 	reported time.Time                          // when it came
 	carries  map[signal.StreamID]signal.Carried // by its last report
+	owes     int64                              // kbit/s, the sum of their OutKbps
 	asked    map[signal.StreamID]time.Time      // told to carry
 }
 
@@ -118,6 +120,7 @@ func (m *member) infoFor(to *member) *signalpb.PeerInfo {
 type audience struct {
 	list  []*member
 	index map[connID]int
+	near  nearby
 	ways  map[signal.Way]int // connections, each as its viewers see it
 }
 
@@ -143,6 +146,7 @@ func (a *audience) add(m *member) {
 	}
 	a.index[m.id] = len(a.list)
 	a.list = append(a.list, m)
+	a.near.add(m)
 }
 
 func (a *audience) remove(m *member) {
@@ -151,6 +155,7 @@ func (a *audience) remove(m *member) {
 		return
 	}
 	a.count(m, nil)
+	a.near.remove(m)
 	last := len(a.list) - 1
 	a.list[i] = a.list[last]
 	a.index[a.list[i].id] = i

@@ -13,29 +13,27 @@ import (
 // This file lets viewers into a stream (package admission decides), and keeps
 // those that have to wait.
 
-// clock is the time as an admission counts it; the zero time is long ago.
-func clock(now time.Time) time.Duration {
-	if now.IsZero() {
-		return 0
-	}
-	return time.Duration(now.UnixNano())
-}
+// clock is the time as the stream's admission counts it: from its beginning on, so that setting the system's clock changes
+// nothing. Never is long ago.
+func (s *stream) clock(at time.Time) time.Duration { return max(at.Sub(s.since), -time.Hour) }
 
 func newStream(now time.Time, id signal.StreamID, name string) *stream {
-	return &stream{
+	s := &stream{
 		id: id, name: name, since: now, byEdge: make(map[signal.PeerID]bool),
 		control: admission.New[signal.PeerID](admission.Limits{Waiting: maxQueue, From: maxQueueFrom}),
 	}
+	s.control.SetEdges(admission.Edges{Unlimited: true}) // as long as no edge says otherwise
+	return s
 }
 
 // knock asks for a viewer to be let into a stream. One that has been in, and
 // only lost its connection to the tracker, plays: it does not wait.
 func (r *registry) knock(now time.Time, m *member, s *stream) admission.Verdict {
 	if m.let == s.id {
-		s.control.Enter(clock(now), m.peer)
+		s.control.Enter(s.clock(now), m.peer)
 		return admission.Admitted
 	}
-	verdict, place := s.control.Arrive(clock(now), m.peer, prefixOf(m.observed))
+	verdict, place := s.control.Arrive(s.clock(now), m.peer, prefixOf(m.observed))
 	switch verdict {
 	case admission.Queued:
 		m.queued, m.place, m.toldAt = s, place, now
@@ -78,29 +76,28 @@ func (r *registry) removeViewer(now time.Time, m *member, bye bool) {
 	case bye:
 		s.control.Leave(m.peer)
 	default:
-		s.control.Lose(clock(now), m.peer)
+		s.control.Lose(s.clock(now), m.peer)
 	}
 }
 
 // supply tells a stream's admission how its edges do. While none carries the
-// stream, nobody can play it, and so nobody is let in, unless no edge at all has
-// a budget to be spent.
+// stream, nobody can play it, and so nobody is let in, unless no edge has a
+// budget to be spent. While no edge is there at all, it stays as it was: the last
+// one may be back in a moment, and all of the queue would then come at once.
 func (r *registry) supply(s *stream) {
 	var e admission.Edges
 	carriers := r.carriers(s)
 	for i, c := range carriers {
-		if at := clock(c.reported); i == 0 || at < e.At {
+		if at := s.clock(c.reported); i == 0 || at < e.At {
 			e.At = at
 		}
 		e.Unlimited = e.Unlimited || c.load.BudgetKbps == 0
 		e.Budget += int64(c.load.BudgetKbps) * 1000
-		for _, each := range c.carries {
-			e.Out += int64(each.OutKbps) * 1000
-		}
+		e.Out += c.owes * 1000
 		e.Feeds += int64(c.carries[s.id].OutKbps) * 1000
 	}
 	if len(carriers) == 0 {
-		e.Unlimited = true
+		e.Unlimited = len(r.edges) > 0 || s.control.Supply().Edges.Unlimited
 		for _, c := range r.edges {
 			e.Unlimited = e.Unlimited && c.load.BudgetKbps == 0
 		}
@@ -111,7 +108,7 @@ func (r *registry) supply(s *stream) {
 
 // letIn serves those whose turn it is.
 func (r *registry) letIn(now time.Time, s *stream) {
-	for _, peer := range s.control.Admit(clock(now)) {
+	for _, peer := range s.control.Admit(s.clock(now)) {
 		m := r.byPeer[peer]
 		if m == nil || m.queued != s {
 			s.control.Leave(peer)
@@ -165,7 +162,7 @@ func (r *registry) dissolve(s *stream) {
 func (r *registry) queues(now time.Time) admission.Stats {
 	sum := r.past
 	for _, s := range r.streams {
-		one := s.control.Stats(clock(now))
+		one := s.control.Stats(s.clock(now))
 		sum.Waiting += one.Waiting
 		sum.Oldest = max(sum.Oldest, one.Oldest)
 		sum.Served += one.Served

@@ -199,6 +199,43 @@ func TestCrowdBeforeTheStream(t *testing.T) {
 	}
 }
 
+// TestCrowdTooLarge waits for a stream whose queue does not hold all of them.
+func TestCrowdTooLarge(t *testing.T) {
+	w := newWorld(t, Random)
+	first := edge(1)
+	first.load.BudgetKbps = 10_000
+	w.mustJoin(first)
+	for n := range uint32(maxQueueFrom + 1) {
+		w.mustJoin(numbered(n, "198.51.100.1"))
+	}
+	clear(w.told)
+	w.mustJoin(source(2, 9, "radio"))
+	sent := 0
+	for id, mail := range w.told {
+		if last := mail[len(mail)-1]; last.last {
+			sent++
+			if w.r.members[id] != nil || last.msg.GetError().GetCode() != signalpb.Code_CODE_STREAM_FULL {
+				t.Errorf("viewer %d was told %v, and is a member still: %v", id, last.msg, w.r.members[id] != nil)
+			}
+		}
+	}
+	if sent != 1 {
+		t.Errorf("%d were sent away", sent)
+	}
+	checkConsistent(t, w.r)
+}
+
+func TestClock(t *testing.T) {
+	began := time.Now()
+	s := newStream(began, signal.StreamID{9}, "radio")
+	if got := s.clock(began.Add(time.Second)); got != time.Second {
+		t.Errorf("a second later it is %v", got)
+	}
+	if got := s.clock(time.Time{}); got >= 0 || -got < time.Minute {
+		t.Errorf("never is %v", got)
+	}
+}
+
 // TestEdgesTogether: the last edge with a budget goes, one without comes.
 func TestEdgesTogether(t *testing.T) {
 	w, e := tight(t)
@@ -206,6 +243,7 @@ func TestEdgesTogether(t *testing.T) {
 	v := w.mustJoin(numbered(0, "198.51.100.1"))
 	w.wantState(v, queued, 1)
 	w.leave(e, true)
+	w.pass(2 * time.Second) // no edge is left, which does not open the door
 	w.wantKinds("one that waits", v)
 	free := w.mustJoin(edge(5))
 	w.report(free, carrying(9))

@@ -87,7 +87,7 @@ func (r *registry) join(now time.Time, id connID, a announcement) ([]output, *re
 		// An edge that comes back after a loss still carries what it did:
 		// it must not look like one that lost its streams.
 		if old.role == wire.RoleEdge && m.role == wire.RoleEdge {
-			m.carries = old.carries
+			m.carries, m.owes = old.carries, old.owes
 		}
 		r.dismiss(now, old, m)
 	}
@@ -257,7 +257,7 @@ func (r *registry) remove(now time.Time, m *member, bye bool) {
 // begin tells the viewers who wait that a stream is live.
 func (r *registry) begin(now time.Time, s *stream) {
 	r.supply(s)
-	var queued []*member
+	var queued, refused []*member
 	for v := range r.watching(s) {
 		switch r.knock(now, v, s) {
 		case admission.Admitted:
@@ -265,10 +265,15 @@ func (r *registry) begin(now time.Time, s *stream) {
 		case admission.Queued:
 			v.place, v.toldAt = 0, time.Time{} // it hears of it with the next tick, if it still waits
 			queued = append(queued, v)
+		case admission.Refused:
+			refused = append(refused, v)
 		}
 	}
 	for _, v := range queued {
 		r.unseat(v)
+	}
+	for _, v := range refused {
+		r.remove(now, v, true) // else it would be named to others until its connection is closed
 	}
 	if len(r.carriers(s)) > 0 {
 		r.giveAllPeers(now, s)

@@ -62,6 +62,7 @@ func checkConsistent(t *testing.T, r *registry) {
 	if len(r.members) != len(r.byPeer) || len(r.streams) != len(r.names) {
 		t.Fatalf("%d members of %d peers, %d streams with %d names", len(r.members), len(r.byPeer), len(r.streams), len(r.names))
 	}
+	checkNear(t, r)
 	watching := 0
 	for _, a := range r.viewers {
 		watching += len(a.list)

@@ -79,8 +79,9 @@ func (r *registry) waysOf(m *member, list []signal.Connection) []signal.Way {
 func (r *registry) reportEdge(now time.Time, m *member, rep signal.Report) {
 	m.load, m.assigned, m.reported = rep.Load, 0, now
 	old := m.carries
-	m.carries = make(map[signal.StreamID]signal.Carried, len(rep.Carried))
+	m.carries, m.owes = make(map[signal.StreamID]signal.Carried, len(rep.Carried)), 0
 	for _, c := range rep.Carried {
+		m.owes += int64(c.OutKbps) - int64(m.carries[c.Stream].OutKbps) // a stream named twice counts once
 		m.carries[c.Stream] = c
 		delete(m.asked, c.Stream)
 		if s := r.streams[c.Stream]; s != nil && c.Kbps > 0 {

@@ -4,7 +4,6 @@ package viewer
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"p2plive/internal/peer"
@@ -26,7 +25,7 @@ func (v *Viewer) await(e signal.StreamState) {
 	v.state, v.place = peer.StateQueued, e.Place
 	if now := time.Now(); fresh || now.Sub(v.placed) >= placeInterval {
 		v.placed = now
-		v.log.Info(fmt.Sprintf("the stream is full; you are number %d in the queue", e.Place), "stream", v.name)
+		v.log.Info("the stream is full; waiting in its queue", "place", e.Place, "stream", v.name)
 	}
 }
 

@@ -37,7 +37,7 @@ func TestQueueIsTold(t *testing.T) {
 			want(peer.StateQueued, place)
 			time.Sleep(time.Second)
 		}
-		if got := strings.Count(log.String(), "the stream is full; you are number"); got != 2 {
+		if got := strings.Count(log.String(), "the stream is full; waiting in its queue"); got != 2 {
 			t.Errorf("said %d times in half a minute:\n%s", got, &log)
 		}
 		v.begin(signal.StreamState{State: signal.StateLive, Name: "radio"})

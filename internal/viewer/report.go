@@ -46,7 +46,7 @@ func (v *Viewer) reportNow() signal.Report {
 		Connections:    connections,
 		BytesFromPeers: st.BytesFromPeers, BytesFromEdges: st.BytesFromEdges, BytesUploaded: st.BytesUploaded,
 		LatencyMS: uint32(st.Latency.Percentile(0.95)), FragmentsMissed: st.FragmentsMissed,
-		UplinkKbps: uint32(min(st.Uplink/1000, 1<<32-1)), Settled: st.Settled, AtEdge: st.AtEdge,
+		UplinkKbps: uint32(min(st.Machine.Gives/1000, 1<<32-1)), Settled: st.Settled, AtEdge: st.AtEdge,
 	}
 }
 

@@ -195,22 +195,32 @@ func TestPendingIsBounded(t *testing.T) {
 	})
 }
 
-// TestHandlePacket: what is fed to a client while a request is under way, and what it makes of it.
+var stunServer = netip.MustParseAddrPort("198.51.100.1:3478")
+
+// fedPacket is what a client is given while a request to stunServer is under way, and what it makes of it.
+type fedPacket struct {
+	name    string
+	from    netip.AddrPort
+	packet  func(id stun.Setter) []byte
+	taken   bool
+	ends    bool  // the request
+	wantErr error // of the request
+}
+
 func TestHandlePacket(t *testing.T) {
-	server := netip.MustParseAddrPort("198.51.100.1:3478")
+	for _, tt := range fedPackets() {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func fedPackets() []fedPacket {
+	server := stunServer
 	mapped := &stun.XORMappedAddress{IP: net.IPv4(203, 0, 113, 9), Port: 4000}
 	build := func(setters ...stun.Setter) []byte { return stun.MustBuild(setters...).Raw }
 	raw := func(value ...byte) stun.Setter {
 		return stun.RawAttribute{Type: stun.AttrXORMappedAddress, Value: value}
 	}
-	tests := []struct {
-		name    string
-		from    netip.AddrPort
-		packet  func(id stun.Setter) []byte
-		taken   bool
-		ends    bool  // the request
-		wantErr error // of the request
-	}{
+	return []fedPacket{
 		{"success", server, func(id stun.Setter) []byte { return build(id, stun.BindingSuccess, mapped) }, true, true, nil},
 		{"with fingerprint", server, func(id stun.Setter) []byte {
 			return build(id, stun.BindingSuccess, mapped, stun.Fingerprint)
@@ -268,42 +278,41 @@ func TestHandlePacket(t *testing.T) {
 			return append(build(id, stun.BindingSuccess, mapped), 0, 0, 0, 0)
 		}, false, false, nil},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				var id transactionID
-				c := NewClient(senderFunc(func(b []byte, _ netip.AddrPort) (int, error) {
-					id = messageID(b)
-					return len(b), nil
-				}))
-				ctx, cancel := context.WithCancel(t.Context())
-				done := make(chan result, 1)
-				go func() {
-					addr, err := c.Reflexive(ctx, server)
-					done <- result{addr: addr, err: err}
-				}()
-				synctest.Wait()
-				packet := tt.packet(stun.NewTransactionIDSetter(id))
-				if got := c.HandlePacket(packet, tt.from); got != tt.taken {
-					t.Errorf("HandlePacket = %v, want %v", got, tt.taken)
-				}
-				synctest.Wait()
-				if got := len(done) == 1; got != tt.ends {
-					t.Errorf("request ended: %v, want %v", got, tt.ends)
-				}
-				cancel()
-				r := <-done
-				switch {
-				case tt.ends && !errors.Is(r.err, tt.wantErr):
-					t.Errorf("request ended with %v, want %v", r.err, tt.wantErr)
-				case tt.ends && r.err == nil && r.addr != netip.MustParseAddrPort("203.0.113.9:4000"):
-					t.Errorf("reflexive address %v", r.addr)
-				case c.HandlePacket(packet, tt.from):
-					t.Error("taken after the end of the request")
-				}
-			})
-		})
-	}
+}
+
+func (tt *fedPacket) run(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var id transactionID
+		c := NewClient(senderFunc(func(b []byte, _ netip.AddrPort) (int, error) {
+			id = messageID(b)
+			return len(b), nil
+		}))
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan result, 1)
+		go func() {
+			addr, err := c.Reflexive(ctx, stunServer)
+			done <- result{addr: addr, err: err}
+		}()
+		synctest.Wait()
+		packet := tt.packet(stun.NewTransactionIDSetter(id))
+		if got := c.HandlePacket(packet, tt.from); got != tt.taken {
+			t.Errorf("HandlePacket = %v, want %v", got, tt.taken)
+		}
+		synctest.Wait()
+		if got := len(done) == 1; got != tt.ends {
+			t.Errorf("request ended: %v, want %v", got, tt.ends)
+		}
+		cancel()
+		r := <-done
+		switch {
+		case tt.ends && !errors.Is(r.err, tt.wantErr):
+			t.Errorf("request ended with %v, want %v", r.err, tt.wantErr)
+		case tt.ends && r.err == nil && r.addr != netip.MustParseAddrPort("203.0.113.9:4000"):
+			t.Errorf("reflexive address %v", r.addr)
+		case c.HandlePacket(packet, tt.from):
+			t.Error("taken after the end of the request")
+		}
+	})
 }
 
 // FuzzHandlePacket: no response of a hostile network makes the client panic or report an

@@ -35,24 +35,32 @@ func responsePort(value ...byte) stun.Setter {
 	return stun.RawAttribute{Type: stun.AttrResponsePort, Value: value}
 }
 
-// TestRespondTests: what a server with further sockets answers, from where, and how large.
+// respondTest is a request to a server with further sockets: what it answers, from where, and how large.
+type respondTest struct {
+	name          string
+	packet        []byte
+	from          netip.AddrPort
+	at            view
+	origin, other string // empty: left out
+	to            netip.AddrPort
+	size          int
+	refused       bool
+}
+
 func TestRespondTests(t *testing.T) {
+	for _, tt := range respondTests() {
+		t.Run(tt.name, tt.run)
+	}
+}
+
+func respondTests() []respondTest {
 	from4, from6 := netip.MustParseAddrPort("203.0.113.9:4000"), netip.MustParseAddrPort("[2001:db8::9]:4000")
 	two, four := testSite("198.51.100.1"), testSite("198.51.100.1", "198.51.100.2")
 	anywhere := testSite("::")
 	request := func(setters ...stun.Setter) []byte {
 		return stun.MustBuild(append([]stun.Setter{stun.TransactionID, stun.BindingRequest}, setters...)...).Raw
 	}
-	tests := []struct {
-		name          string
-		packet        []byte
-		from          netip.AddrPort
-		at            view
-		origin, other string // empty: left out
-		to            netip.AddrPort
-		size          int
-		refused       bool
-	}{
+	return []respondTest{
 		{name: "plain, two sockets", packet: request(), from: from4, at: view{site: two},
 			origin: "198.51.100.1:3478", other: "198.51.100.1:3479", to: from4, size: 56},
 		{name: "plain, second of two", packet: request(stun.Fingerprint), from: from4, at: view{site: two, p: 1},
@@ -84,41 +92,40 @@ func TestRespondTests(t *testing.T) {
 		{name: "malformed port", packet: request(responsePort(1, 2, 3)), from: from4, at: view{site: two}},
 		{name: "port 0", packet: request(responsePort(0, 0, 0, 0)), from: from4, at: view{site: two}},
 	}
-	for _, tt := range tests {
-		t.Run(tt.name, func(t *testing.T) {
-			r := newTestServer(t, ServerOptions{}).respond(tt.packet, tt.from, tt.at)
-			if len(r.packet) != tt.size || r.to != tt.to {
-				t.Fatalf("%d bytes to %v, want %d to %v", len(r.packet), r.to, tt.size, tt.to)
-			}
-			if tt.size == 0 {
-				return
-			}
-			if refused := messageType(r.packet) == bindingError; refused != tt.refused {
-				t.Fatalf("refused: %v", refused)
-			}
-			m, err := decode(r.packet)
-			check(t, err)
-			text := func(kind stun.AttrType) string {
-				if !m.Contains(kind) {
-					return ""
-				}
-				var a stun.MappedAddress
-				check(t, a.GetFromAs(m, kind))
-				return (&net.UDPAddr{IP: a.IP, Port: a.Port}).String()
-			}
-			if got := text(stun.AttrResponseOrigin); got != tt.origin {
-				t.Errorf("origin %q, want %q", got, tt.origin)
-			}
-			if got := text(stun.AttrOtherAddress); got != tt.other {
-				t.Errorf("other address %q, want %q", got, tt.other)
-			}
-			if tt.refused {
-				return
-			}
-			if by, from := tt.at.from(r.change); tt.origin != "" && from.String() != tt.origin || by == nil {
-				t.Errorf("sent from %v", from)
-			}
-		})
+}
+
+func (tt *respondTest) run(t *testing.T) {
+	r := newTestServer(t, ServerOptions{}).respond(tt.packet, tt.from, tt.at)
+	if len(r.packet) != tt.size || r.to != tt.to {
+		t.Fatalf("%d bytes to %v, want %d to %v", len(r.packet), r.to, tt.size, tt.to)
+	}
+	if tt.size == 0 {
+		return
+	}
+	if refused := messageType(r.packet) == bindingError; refused != tt.refused {
+		t.Fatalf("refused: %v", refused)
+	}
+	m, err := decode(r.packet)
+	check(t, err)
+	text := func(kind stun.AttrType) string {
+		if !m.Contains(kind) {
+			return ""
+		}
+		var a stun.MappedAddress
+		check(t, a.GetFromAs(m, kind))
+		return (&net.UDPAddr{IP: a.IP, Port: a.Port}).String()
+	}
+	if got := text(stun.AttrResponseOrigin); got != tt.origin {
+		t.Errorf("origin %q, want %q", got, tt.origin)
+	}
+	if got := text(stun.AttrOtherAddress); got != tt.other {
+		t.Errorf("other address %q, want %q", got, tt.other)
+	}
+	if tt.refused {
+		return
+	}
+	if by, from := tt.at.from(r.change); tt.origin != "" && from.String() != tt.origin || by == nil {
+		t.Errorf("sent from %v", from)
 	}
 }
 

@@ -5,6 +5,7 @@ package rudp
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"slices"
 	"sync"
@@ -178,40 +179,55 @@ func TestLinkHome(t *testing.T) {
 	}
 }
 
-// Eight hosts that send to the same one have equal parts of its line.
+// Eight hosts that send to the same one have equal parts of its line, whenever each of them began.
 func TestLinkFairness(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newLinkWorld(t, 1)
-		defer w.close()
-		b, _ := w.line(simnet.Link{}, bottleneck(20, 100*time.Millisecond, 0))
-		var received [8]*atomic.Int64
-		for i := range received {
-			a, _ := w.line(back, simnet.Link{})
-			_, received[i] = w.transfer(a, b)
-			time.Sleep(time.Duration(i) * 50 * time.Millisecond)
-		}
-		time.Sleep(10 * time.Second)
-		var before [8]int64
-		for i := range received {
-			before[i] = received[i].Load()
-		}
-		time.Sleep(10 * time.Second)
-		sum, squares := 0.0, 0.0
-		for i := range received {
-			v := float64(received[i].Load() - before[i])
-			sum += v
-			squares += v * v
-		}
-		index := sum * sum / 8 / squares
-		t.Logf("Jain's index %.4f, %.2f Mbit/s", index, sum*8/10e6)
-		least := 0.98
-		if underRace {
-			least = 0.85 // the detector shuffles what happens in one instant: one run in five has 0.90 to 0.96
-		}
-		if index < least || sum*8/10e6 < 17 {
-			t.Errorf("want %v and 17 Mbit/s", least)
-		}
-	})
+	seeds := 8
+	if underRace {
+		seeds = 2
+	}
+	worst, mean := 1.0, 0.0
+	for seed := range seeds {
+		synctest.Test(t, func(t *testing.T) {
+			index := linkFairness(t, uint64(seed))
+			worst, mean = min(worst, index), mean+index/float64(seeds)
+		})
+	}
+	t.Logf("Jain's index %.4f, the worst %.4f", mean, worst)
+	if worst < 0.95 || mean < 0.98 {
+		t.Error("want 0.98, and 0.95 of each")
+	}
+}
+
+// linkFairness gives Jain's index of what the hosts have from 10 to 20 s after the last one began.
+func linkFairness(t *testing.T, seed uint64) float64 {
+	w := newLinkWorld(t, seed)
+	defer w.close()
+	rng := rand.New(rand.NewPCG(seed, 1))
+	b, _ := w.line(simnet.Link{}, bottleneck(20, 100*time.Millisecond, 0))
+	var received [8]*atomic.Int64
+	for i := range received {
+		a, _ := w.line(back, simnet.Link{})
+		_, received[i] = w.transfer(a, b)
+		time.Sleep(time.Duration(rng.Int64N(int64(100 * time.Millisecond))))
+	}
+	time.Sleep(10 * time.Second)
+	var before [8]int64
+	for i := range received {
+		before[i] = received[i].Load()
+	}
+	time.Sleep(10 * time.Second)
+	sum, squares := 0.0, 0.0
+	for i := range received {
+		v := float64(received[i].Load() - before[i])
+		sum += v
+		squares += v * v
+	}
+	index := sum * sum / 8 / squares
+	t.Logf("seed %d: Jain's index %.4f, %.2f Mbit/s", seed, index, sum*8/10e6)
+	if sum*8/10e6 < 17 {
+		t.Error("want 17 Mbit/s")
+	}
+	return index
 }
 
 // An upload by TCP keeps most of the line.

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -77,15 +78,7 @@ func TestEventsOfASession(t *testing.T) {
 		ca.CloseWithCode(CodeApplication, "enough")
 		time.Sleep(time.Second)
 
-		if got := eventsOf[HandshakeRetried](&ra); len(got) == 0 || got[0].Cookie || got[0].Addr != b.LocalAddr() {
-			t.Errorf("retries: %+v", got)
-		}
-		if got := eventsOf[SessionUp](&ra); len(got) != 1 || !got[0].Dialed || got[0].Took < handshakeRetry {
-			t.Errorf("dialler's session up: %+v", got)
-		}
-		if got := eventsOf[SessionUp](&rb); len(got) != 1 || got[0].Dialed || got[0].Addr != a.LocalAddr() {
-			t.Errorf("responder's session up: %+v", got)
-		}
+		wantUp(t, &ra, &rb, a.LocalAddr(), b.LocalAddr())
 		lost := 0
 		for _, l := range eventsOf[LossDetected](&ra) {
 			lost += l.Bytes
@@ -93,39 +86,67 @@ func TestEventsOfASession(t *testing.T) {
 		if lost == 0 || len(eventsOf[WindowChanged](&ra)) < 3 {
 			t.Errorf("%d bytes lost, %d window changes", lost, len(eventsOf[WindowChanged](&ra)))
 		}
-		for _, r := range []*recorder{&ra, &rb} {
-			sending := 0
-			got := eventsOf[Rekeyed](r)
-			for _, k := range got {
-				if k.Epoch != 1 {
-					t.Errorf("epoch %d", k.Epoch)
-				}
-				if k.Sending {
-					sending++
-				}
-			}
-			if len(got) != 2 || sending != 1 {
-				t.Errorf("rekeyed: %+v", got)
-			}
-		}
 		if got := eventsOf[PathChanged](&ra); len(got) != 1 || got[0].To != ca.RemoteAddr() || got[0].From == got[0].To {
 			t.Errorf("path changes: %+v", got)
 		}
 		for i, r := range []*recorder{&ra, &rb} {
-			got := eventsOf[SessionDown](r)
-			var cause *CloseError
-			if len(got) != 1 || !errors.As(got[0].Cause, &cause) || cause.Code != CodeApplication || cause.Remote != (i == 1) {
-				t.Errorf("side %d: session down: %+v", i, got)
-			}
-			r.mu.Lock()
-			for _, e := range r.all {
-				if e.Session == 0 || e.Peer.IsZero() || e.Time.IsZero() || e.Data.EventName() == "" {
-					t.Errorf("incomplete: %+v", e)
-				}
-			}
-			r.mu.Unlock()
+			wantRekeyed(t, r)
+			wantDown(t, r, i == 1)
+			wantWhole(t, r)
 		}
 	})
+}
+
+func wantUp(t *testing.T, dialler, responder *recorder, from, to netip.AddrPort) {
+	t.Helper()
+	if got := eventsOf[HandshakeRetried](dialler); len(got) == 0 || got[0].Cookie || got[0].Addr != to {
+		t.Errorf("retries: %+v", got)
+	}
+	if got := eventsOf[SessionUp](dialler); len(got) != 1 || !got[0].Dialed || got[0].Took < handshakeRetry {
+		t.Errorf("dialler's session up: %+v", got)
+	}
+	if got := eventsOf[SessionUp](responder); len(got) != 1 || got[0].Dialed || got[0].Addr != from {
+		t.Errorf("responder's session up: %+v", got)
+	}
+}
+
+// wantRekeyed: once in each direction.
+func wantRekeyed(t *testing.T, r *recorder) {
+	t.Helper()
+	sending := 0
+	got := eventsOf[Rekeyed](r)
+	for _, k := range got {
+		if k.Epoch != 1 {
+			t.Errorf("epoch %d", k.Epoch)
+		}
+		if k.Sending {
+			sending++
+		}
+	}
+	if len(got) != 2 || sending != 1 {
+		t.Errorf("rekeyed: %+v", got)
+	}
+}
+
+func wantDown(t *testing.T, r *recorder, remote bool) {
+	t.Helper()
+	got := eventsOf[SessionDown](r)
+	var cause *CloseError
+	if len(got) != 1 || !errors.As(got[0].Cause, &cause) || cause.Code != CodeApplication || cause.Remote != remote {
+		t.Errorf("session down (closed by the other side: %v): %+v", remote, got)
+	}
+}
+
+// wantWhole: what all events have.
+func wantWhole(t *testing.T, r *recorder) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, e := range r.all {
+		if e.Session == 0 || e.Peer.IsZero() || e.Time.IsZero() || e.Data.EventName() == "" {
+			t.Errorf("incomplete: %+v", e)
+		}
+	}
 }
 
 func TestEventsOfQueuesAndHandshakes(t *testing.T) {

@@ -43,6 +43,14 @@ func (m *moved) move(side int, line simnet.Link) (old *simnet.Host) {
 	return old
 }
 
+// wantMet checks that each side sends to where the other one is.
+func (m *moved) wantMet(t *testing.T) {
+	t.Helper()
+	if a, b := m.conns[0].RemoteAddr(), m.conns[1].RemoteAddr(); a != m.addr(1) || b != m.addr(0) {
+		t.Errorf("the sides send to %v and %v, and are at %v and %v", a, b, m.addr(1), m.addr(0))
+	}
+}
+
 // interfaces is a further address of each side.
 type interfaces [2]struct {
 	addr netip.AddrPort
@@ -111,9 +119,7 @@ func TestBothMoveAndOneOldAddressStillReceives(t *testing.T) {
 			if err := <-all; err != nil {
 				t.Fatal(err)
 			}
-			if a, b := m.conns[0].RemoteAddr(), m.conns[1].RemoteAddr(); a != m.addr(1) || b != m.addr(0) {
-				t.Errorf("the sides send to %v and %v, and are at %v and %v", a, b, m.addr(1), m.addr(0))
-			}
+			m.wantMet(t)
 		})
 	}
 }
@@ -143,9 +149,7 @@ func TestBothMoveAndOneIsTold(t *testing.T) {
 			if err := <-all; err != nil {
 				t.Fatal(err)
 			}
-			if a, b := m.conns[0].RemoteAddr(), m.conns[1].RemoteAddr(); a != m.addr(1) || b != m.addr(0) {
-				t.Errorf("the sides send to %v and %v, and are at %v and %v", a, b, m.addr(1), m.addr(0))
-			}
+			m.wantMet(t)
 		})
 	}
 }

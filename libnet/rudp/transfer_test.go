@@ -4,6 +4,7 @@ package rudp
 
 import (
 	"errors"
+	"math"
 	"net"
 	"net/netip"
 	"sync"
@@ -24,31 +25,33 @@ func TestTransferOverBadPaths(t *testing.T) {
 		rate float64 // Mbit/s, at least
 		wire float64 // bytes sent for each byte delivered, at most
 	}{
-		{"clean", simnet.Link{Delay: delay}, 8 << 10, 80, 1.06},
-		{"largest messages", simnet.Link{Delay: delay}, MaxMessage, 80, 1.06},
-		{"tiny messages", simnet.Link{Delay: delay}, 1, 0.1, 5},
-		{"1% loss", simnet.Link{Delay: delay, Loss: 0.005}, 8 << 10, 20, 1.1},
-		{"5% loss", simnet.Link{Delay: delay, Loss: 0.025}, 8 << 10, 10, 1.25},
-		{"10% loss", simnet.Link{Delay: delay, Loss: 0.05}, 8 << 10, 4, 1.35},
-		{"30% loss", simnet.Link{Delay: delay, Loss: 0.16}, 8 << 10, 0.5, 2.2},
+		{"clean", simnet.Link{Delay: delay}, 8 << 10, 100, 1.06},
+		{"largest messages", simnet.Link{Delay: delay}, MaxMessage, 110, 1.06},
+		{"tiny messages", simnet.Link{Delay: delay}, 1, 0.5, 5},
+		{"1% loss", simnet.Link{Delay: delay, Loss: 0.005}, 8 << 10, 70, 1.1},
+		{"5% loss", simnet.Link{Delay: delay, Loss: 0.025}, 8 << 10, 50, 1.25},
+		{"10% loss", simnet.Link{Delay: delay, Loss: 0.05}, 8 << 10, 40, 1.35},
+		{"30% loss", simnet.Link{Delay: delay, Loss: 0.16}, 8 << 10, 1.5, 2.2},
 		// A delay that varies by 80 ms without reordering looks like a queue of as much to a delay-based controller.
 		{"jitter", simnet.Link{Delay: delay, Jitter: 20 * time.Millisecond}, 8 << 10, 5, 1.1},
-		{"reordered", simnet.Link{Delay: delay, Jitter: 5 * time.Millisecond, Reorder: true}, 8 << 10, 4, 2},
-		{"duplicated", simnet.Link{Delay: delay, Duplicate: 0.2}, 8 << 10, 60, 1.06},
+		{"reordered", simnet.Link{Delay: delay, Jitter: 5 * time.Millisecond, Reorder: true}, 8 << 10, 30, 2},
+		{"duplicated", simnet.Link{Delay: delay, Duplicate: 0.2}, 8 << 10, 100, 1.06},
 		{"slow", simnet.Link{Delay: delay, Rate: 2e6, Overhead: 28}, 8 << 10, 1.7, 1.2},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
-			// What one seed gives is luck, most of all where delays vary.
+			// What one seed gives is luck, most of all where delays vary: there it is 0.6 to 1.4 times
+			// the mean.
 			const seeds = 3
-			rate := 0.0
+			mean, worst := 0.0, math.Inf(1)
 			for seed := range uint64(seeds) {
 				pairOf(t, seed+1, tt.link, nil, func(t *testing.T, ca, cb *Conn) {
-					rate += transferRate(t, ca, cb, tt.size, tt.wire) / seeds
+					rate := transferRate(t, ca, cb, tt.size, tt.wire)
+					mean, worst = mean+rate/seeds, min(worst, rate)
 				})
 			}
-			if rate < tt.rate {
-				t.Errorf("%.1f Mbit/s, want at least %.1f", rate, tt.rate)
+			if mean < tt.rate || worst < tt.rate/2 {
+				t.Errorf("%.1f Mbit/s, the worst %.1f, want at least %.1f, and half of it", mean, worst, tt.rate)
 			}
 		})
 	}

@@ -91,10 +91,7 @@ func TestPortMapping(t *testing.T) {
 	a.await(answerTime, "the port is mapped", func(s status) bool { return s.NAT.Mapped == home+":"+port })
 	b := l.watch("home2")
 	b.reaches("mapped", home+":"+port)
-	for _, w := range []*watcher{a, b} {
-		w.plays(100)
-		w.faultless()
-	}
+	playOn(t, a, b)
 	a.Stop()
 	proc.Eventually(t, startTime, "the port is taken back", func() error {
 		if rules := l.in("router1", "nft", "list", "ruleset"); strings.Contains(rules, "natpmp") {

@@ -63,10 +63,7 @@ func TestPunch(t *testing.T) {
 			a, b := l.watch("home1"), l.watch("home2")
 			a.reaches(tt.path, "203.0.114.10:")
 			b.reaches(tt.path, "203.0.113.10:")
-			for _, w := range []*watcher{a, b} {
-				w.plays(100)
-				w.faultless()
-			}
+			playOn(t, a, b)
 		})
 	}
 }
@@ -89,10 +86,7 @@ func TestFullyRandom(t *testing.T) {
 	if path != "" && path != "predicted" {
 		t.Errorf("the path is %q", path)
 	}
-	for _, w := range []*watcher{a, b} {
-		w.plays(100)
-		w.faultless()
-	}
+	playOn(t, a, b)
 }
 
 // TestBothRandom: two symmetric NATs whose ports cannot be predicted are not tried, and both homes play from the edge.
@@ -101,14 +95,7 @@ func TestBothRandom(t *testing.T) {
 	l := newStreet(t, fullyRandom, fullyRandom)
 	l.tracker(1)
 	l.stream()
-	a, b := l.watch("home1"), l.watch("home2")
-	for _, w := range []*watcher{a, b} {
-		w.plays(300)
-		s := w.await(answerTime, "a status", func(status) bool { return true })
-		if !s.reached("edge") || s.Peers[0].Reason == "" {
-			t.Errorf("status %+v", s)
-		}
-	}
+	playFromEdge(t, l.watch("home1"), l.watch("home2"))
 }
 
 // TestSameLAN: two viewers in one home reach each other inside of it, whatever NAT the home has.
@@ -147,10 +134,7 @@ table ip6 filter {
 	a, b := l.watch("home1"), l.watch("home2")
 	a.reaches("punched", "[2001:db8:2:1::2]:")
 	b.reaches("punched", "[2001:db8:1:1::2]:")
-	for _, w := range []*watcher{a, b} {
-		w.plays(100)
-		w.faultless()
-	}
+	playOn(t, a, b)
 }
 
 // TestOneCarrier: two homes behind one NAT of their provider, which does not send back what goes to its own address,
@@ -160,14 +144,7 @@ func TestOneCarrier(t *testing.T) {
 	l := newCarrier(t, dropUnasked, dropUnasked)
 	l.tracker(1)
 	l.stream()
-	for _, w := range []*watcher{l.watch("home1"), l.watch("home2")} {
-		w.plays(300)
-		s := w.await(answerTime, "a status", func(status) bool { return true })
-		if !s.reached("edge") || s.Peers[0].Reason == "" {
-			t.Errorf("status %+v", s)
-		}
-		w.faultless()
-	}
+	playFromEdge(t, l.watch("home1"), l.watch("home2"))
 }
 
 // TestForgetfulRouters: routers forget all connections, and both homes play on and stay connected.
@@ -218,6 +195,19 @@ func neighbours(t *testing.T, rules string) (l *lab, a, b *watcher) {
 	b.reaches("punched", "203.0.113.10:")
 	playOn(t, a, b)
 	return l, a, b
+}
+
+// playFromEdge checks that homes which cannot reach each other play from the edge, and say why.
+func playFromEdge(t *testing.T, watchers ...*watcher) {
+	t.Helper()
+	for _, w := range watchers {
+		w.plays(300)
+		s := w.await(answerTime, "a status", func(status) bool { return true })
+		if !s.reached("edge") || s.Peers[0].Reason == "" {
+			t.Errorf("status %+v", s)
+		}
+		w.faultless()
+	}
 }
 
 // playOn checks that some seconds more are played, and that nothing was missed.

@@ -5,6 +5,7 @@ package admission
 import (
 	"cmp"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -23,7 +24,8 @@ const (
 type Control[K comparable] struct {
 	supply Supply
 	guests map[K]*guest
-	fresh  []*guest // in order of their coming, also those that are not any more
+	fresh  []*guest      // in order of their coming, also those that are not any more
+	last   time.Duration // when the newest came
 	queue  queue[K]
 	stats  Stats
 }
@@ -33,7 +35,7 @@ type guest struct {
 	came    time.Duration
 	fresh   bool
 	settled bool
-	uplink  int64 // as it counts in the supply
+	gives   int64 // as it counts in the supply
 }
 
 // Stats counts what a Control has done.
@@ -56,6 +58,7 @@ func (c *Control[K]) SetRate(bitsPerSecond int64) { c.supply.Rate = bitsPerSecon
 // SetEdges tells how the stream's edges do.
 func (c *Control[K]) SetEdges(e Edges) {
 	c.supply.Edges = e
+	c.supply.Calm = e.At - c.last
 	c.age()
 }
 
@@ -111,6 +114,7 @@ func (c *Control[K]) enter(now time.Duration, key K, fresh bool) {
 	c.guests[key] = g
 	c.supply.Viewers++
 	if fresh {
+		c.last, c.supply.Calm = now, 0
 		c.supply.Fresh++
 		c.fresh = append(c.fresh, g)
 	}
@@ -119,7 +123,7 @@ func (c *Control[K]) enter(now time.Duration, key K, fresh bool) {
 // Report tells what a viewer can give, in bits a second, whether it has found
 // its places in the trees, and whether one of them is at an edge: then the
 // edges' figures have to show it before it is no newcomer any more.
-func (c *Control[K]) Report(key K, uplink int64, settled, atEdge bool) {
+func (c *Control[K]) Report(key K, gives int64, settled, atEdge bool) {
 	g := c.guests[key]
 	if g == nil {
 		return
@@ -131,9 +135,9 @@ func (c *Control[K]) Report(key K, uplink int64, settled, atEdge bool) {
 	if !atEdge {
 		c.shown(g)
 	}
-	uplink = min(max(uplink, 0), maxCopies*cmp.Or(c.supply.Rate, assumedRate))
-	c.supply.Uplink += uplink - g.uplink
-	g.uplink = uplink
+	gives = min(max(gives, 0), maxCopies*cmp.Or(c.supply.Rate, assumedRate))
+	c.supply.Gives += gives - g.gives
+	g.gives = gives
 }
 
 // Leave tells that a viewer has left on purpose, or is not to be waited for.
@@ -148,7 +152,7 @@ func (c *Control[K]) Leave(key K) {
 	c.shown(g)
 	delete(c.guests, key)
 	c.supply.Viewers--
-	c.supply.Uplink -= g.uplink
+	c.supply.Gives -= g.gives
 }
 
 // Lose tells that the connection to a viewer is lost. Its place in the queue is
@@ -163,28 +167,42 @@ func (c *Control[K]) Lose(now time.Duration, key K) {
 
 // shown ends a guest's time as a fresh one.
 func (c *Control[K]) shown(g *guest) {
-	if g.fresh {
-		g.fresh = false
-		c.supply.Fresh--
-	}
+	g.settle(&c.supply)
+	c.compact()
 }
 
 // age ends that time for those whom the edges' figures show by now.
 func (c *Control[K]) age() {
 	n, now := 0, c.supply.Edges.At
 	for n < len(c.fresh) && (!c.fresh[n].fresh || now-c.fresh[n].came >= freshTime) {
-		c.shown(c.fresh[n])
+		c.fresh[n].settle(&c.supply)
 		c.fresh[n] = nil
 		n++
 	}
 	c.fresh = c.fresh[n:]
+	c.compact()
+}
+
+func (g *guest) settle(s *Supply) {
+	if g.fresh {
+		g.fresh = false
+		s.Fresh--
+	}
+}
+
+// compact takes those out of the list who are fresh no more. While edges are
+// silent one at its front stays so, and any number may come and go behind it.
+func (c *Control[K]) compact() {
+	if len(c.fresh) > 2*c.supply.Fresh+16 {
+		c.fresh = slices.DeleteFunc(c.fresh, func(g *guest) bool { return !g.fresh })
+	}
 }
 
 // Admit lets in those whose turn has come, and returns them in order.
 func (c *Control[K]) Admit(now time.Duration) []K {
 	c.queue.expire(now)
 	var in []K
-	for c.supply.Room() > 0 {
+	for range c.supply.Room() {
 		w := c.queue.next()
 		if w == nil {
 			break

@@ -46,14 +46,17 @@ func TestRoom(t *testing.T) {
 		s    Supply
 		want int
 	}{
-		"an empty edge gives three quarters of its budget":  {Supply{Edges: edges(20, 0)}, 15},
-		"what it sends is taken":                            {Supply{Viewers: 10, Edges: edges(20, 10)}, 5},
-		"who has just come is about to take":                {Supply{Viewers: 14, Fresh: 4, Edges: edges(20, 10)}, 1},
-		"places at viewers, a part of which is found":       {Supply{Viewers: 100, Uplink: 200 * rate, Edges: edges(20, 10)}, 5 + 80*findShare/100},
-		"viewers take from each other what no edge gives":   {Supply{Viewers: 180, Uplink: 200 * rate, Edges: edges(20, 10)}, 5},
-		"what is missing is no debt of the edge's":          {Supply{Viewers: 300, Uplink: 200 * rate, Edges: edges(20, 10)}, 5},
-		"an edge that has nothing left keeps everybody out": {Supply{Viewers: 100, Uplink: 900 * rate, Edges: edges(20, 15)}, 0},
-		"no edge": {Supply{}, 0},
+		"an empty edge gives three quarters of its budget":      {Supply{Edges: edges(20, 0)}, 15},
+		"what it sends is taken":                                {Supply{Viewers: 10, Edges: edges(20, 10)}, 5},
+		"who has just come is about to take":                    {Supply{Viewers: 14, Fresh: 4, Edges: edges(20, 10)}, 1},
+		"places at viewers, a part of which is found":           {Supply{Viewers: 100, Gives: 200 * rate, Edges: edges(20, 10)}, 5 + 110*findShare/100},
+		"viewers take from each other what no edge gives":       {Supply{Viewers: 210, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
+		"what is missing is no debt of the edge's":              {Supply{Viewers: 300, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
+		"an edge that has nothing left keeps everybody out":     {Supply{Viewers: 100, Gives: 900 * rate, Edges: edges(20, 15)}, 0},
+		"some time after the last one came some may":            {Supply{Viewers: 100, Gives: 900 * rate, Calm: calmTime, Edges: edges(20, 15)}, 6},
+		"not more than there are places":                        {Supply{Viewers: 100, Gives: 87 * rate, Calm: calmTime, Edges: edges(20, 15)}, 2 * findShare / 100},
+		"nobody if edges are full":                              {Supply{Viewers: 100, Gives: 900 * rate, Calm: calmTime, Edges: edges(20, 19)}, 0},
+		"no edge":                                               {Supply{}, 0},
 		"a stream whose rate is not known is taken for a large": {Supply{Edges: edges(20, 0)}, 15},
 	} {
 		c.s.Rate = rate
@@ -120,7 +123,7 @@ func TestFull(t *testing.T) {
 		for k := range in {
 			c.Report(k, rate/2, true, false)
 		}
-		e := edges(20, max(in-in/2*giveShare/100, 0))
+		e := edges(20, max(in-in/2*85/100, 0))
 		e.At = now
 		c.SetEdges(e)
 		in += len(c.Admit(now))
@@ -236,18 +239,32 @@ func TestLiar(t *testing.T) {
 	c := control(roomy, edges(10, 0))
 	c.Arrive(0, 1, from(1))
 	c.Report(1, 1<<60, false, false)
-	if s := c.Supply(); s.Uplink != 0 {
+	if s := c.Supply(); s.Gives != 0 {
 		t.Errorf("it counts before it has a place: %+v", s)
 	}
 	c.Report(1, 1<<60, true, false)
 	c.Report(2, 1<<60, true, false)
-	if s := c.Supply(); s.Uplink != maxCopies*rate || s.Fresh != 0 {
+	if s := c.Supply(); s.Gives != maxCopies*rate || s.Fresh != 0 {
 		t.Errorf("%+v", s)
 	}
 	c.Report(1, -5, true, false)
 	c.Leave(1)
-	if s := c.Supply(); s.Uplink != 0 || s.Viewers != 0 {
+	if s := c.Supply(); s.Gives != 0 || s.Viewers != 0 {
 		t.Errorf("%+v", s)
+	}
+}
+
+// TestSilentEdges has viewers come and go while no edge reports: nothing of them is kept.
+func TestSilentEdges(t *testing.T) {
+	c := control(roomy, edges(100, 0))
+	for k := range 10_000 {
+		c.Arrive(time.Duration(k)*second, k, from(1))
+		if k > 0 { // the first one stays, and nothing shows it
+			c.Leave(k)
+		}
+	}
+	if err := books(c, map[int]bool{0: true}); err != nil {
+		t.Error(err)
 	}
 }
 
@@ -301,13 +318,13 @@ func books(c *Control[int], in map[int]bool) error {
 			return fmt.Errorf("%d is not in", k)
 		}
 		viewers++
-		uplink += g.uplink
+		uplink += g.gives
 		if g.fresh {
 			fresh++
 		}
 	}
 	s := c.Supply()
-	if s.Viewers != viewers || s.Fresh != fresh || s.Uplink != uplink {
+	if s.Viewers != viewers || s.Fresh != fresh || s.Gives != uplink {
 		return fmt.Errorf("%+v, where there are %d, %d fresh, with %d", s, viewers, fresh, uplink)
 	}
 	q := &c.queue
@@ -321,7 +338,7 @@ func books(c *Control[int], in map[int]bool) error {
 	if waiting != len(q.byKey) || waiting != len(c.order()) || waiting > q.limits.Waiting {
 		return fmt.Errorf("%d by address, %d by key, %d in order", waiting, len(q.byKey), len(c.order()))
 	}
-	if len(q.list) > 2*waiting+40 || len(c.fresh) > 200 {
+	if len(q.list) > 2*waiting+40 || len(c.fresh) > 2*s.Fresh+16 {
 		return fmt.Errorf("the list has %d entries for %d, that of newcomers %d", len(q.list), waiting, len(c.fresh))
 	}
 	return nil

@@ -4,15 +4,18 @@ package admission
 
 import "time"
 
-// What a swarm is taken to give. The machine (package swarm) spends 85% of an
-// uplink on children, and refuses newcomers at an edge above 75% of its budget.
+// What a swarm is taken to give. The machine (package swarm) says what it
+// can give to children, and refuses newcomers at an edge above 75% of its budget.
 const (
-	// giveShare of the viewers' uplinks reaches other viewers, in percent.
-	giveShare = 85
 	// edgeShare of an edge's budget is for the places that it gives, in
 	// percent; the rest is for rescues, and for what newcomers fetch at their
 	// start.
 	edgeShare = 75
+	// fullShare of an edge's budget in use shows that it is full indeed.
+	fullShare = 90
+	// calmGrowth is by how much a swarm grows at once that lives on its viewers
+	// alone, in percent.
+	calmGrowth = 5
 	// findShare of the places that are free at viewers are found by newcomers
 	// in time, in percent: they ask a few viewers each, and at the same moment.
 	// 50 viewers who become 5,000 at edges of 12 copies in all, uplinks of 1.5:
@@ -31,6 +34,9 @@ const (
 	// missing from what the edges say that they send: half a second to start,
 	// and the two of which they tell the rate.
 	freshTime = 3 * time.Second
+	// calmTime without a newcomer is when all have found their places who can,
+	// and edges have taken back what they only lent.
+	calmTime = 5 * time.Second
 	// awayTime keeps the place in the queue of a viewer whose connection to
 	// the tracker is lost: time enough to connect again.
 	awayTime = 15 * time.Second

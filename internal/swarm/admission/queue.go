@@ -50,13 +50,18 @@ func (q *queue[K]) add(key K, from netip.Prefix, now time.Duration) {
 }
 
 func (q *queue[K]) remove(w *waiting[K]) {
+	q.strike(w)
+	if len(q.list) > 2*len(q.byKey)+16 {
+		q.compact()
+	}
+}
+
+// strike removes a viewer and leaves the list as it is.
+func (q *queue[K]) strike(w *waiting[K]) {
 	w.gone = true
 	delete(q.byKey, w.key)
 	if q.from[w.from]--; q.from[w.from] == 0 {
 		delete(q.from, w.from)
-	}
-	if len(q.list) > 2*len(q.byKey)+16 {
-		q.compact()
 	}
 }
 
@@ -72,11 +77,7 @@ func (q *queue[K]) expire(now time.Duration) {
 	q.sweep = now + sweepEvery
 	for _, w := range q.list {
 		if !w.gone && w.away && now-w.lost >= awayTime {
-			w.gone = true // compact once, not for each
-			delete(q.byKey, w.key)
-			if q.from[w.from]--; q.from[w.from] == 0 {
-				delete(q.from, w.from)
-			}
+			q.strike(w)
 		}
 	}
 	q.compact()

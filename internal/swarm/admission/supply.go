@@ -21,29 +21,35 @@ type Edges struct {
 
 // Supply is what there is of a stream, and who lives on it.
 type Supply struct {
-	Rate    int64 // of the stream, bits a second; 0: not known yet
-	Viewers int   // admitted
-	Fresh   int   // of them, neither seen in the edges' figures nor settled elsewhere
-	Uplink  int64 // of the viewers that have found their places, bits a second
+	Rate    int64         // of the stream, bits a second; 0: not known yet
+	Viewers int           // admitted
+	Fresh   int           // of them, neither seen in the edges' figures nor settled elsewhere
+	Gives   int64         // what viewers that have found their places can give to others, bits a second
+	Calm    time.Duration // since the last one was admitted, when the edges' figures came
 	Edges   Edges
 }
 
 // Room returns how many more viewers may come now. A newcomer lives on what an
 // edge has left, or on a place that is free at a viewer; once it has found its
-// places, its own uplink counts. While the edges have nothing left, nobody
-// comes, whatever viewers say of themselves: then there are no places, or
-// they are not found.
+// places, its own uplink counts. While the edges have nothing left, newcomers
+// wait until those before them have found theirs. If that changes nothing, the
+// edges feed those whom they want to feed, and a few may come at a time that live
+// on viewers alone. Where edges are full indeed, nobody comes, whatever viewers
+// say of themselves: then there are no places, or they are not found.
 func (s Supply) Room() int {
 	if s.Edges.Unlimited {
 		return math.MaxInt
 	}
 	rate := cmp.Or(s.Rate, assumedRate)
 	left := s.Edges.Budget/100*edgeShare - s.Edges.Out
-	if left <= 0 {
-		return 0
-	}
 	taken := int64(s.Viewers-s.Fresh)*rate - s.Edges.Feeds // from viewers
-	spare := s.Uplink/100*giveShare - max(taken, 0)
-	room := (left+max(spare, 0)/100*findShare)/rate - int64(s.Fresh)
-	return int(max(room, 0))
+	spare := max(s.Gives-max(taken, 0), 0) / 100 * findShare
+	room := (max(left, 0) + spare) / rate
+	if left <= 0 {
+		if s.Calm < calmTime || s.Edges.Out > s.Edges.Budget/100*fullShare {
+			return 0
+		}
+		room = min(room, int64(s.Viewers)*calmGrowth/100+1)
+	}
+	return int(max(room-int64(s.Fresh), 0))
 }

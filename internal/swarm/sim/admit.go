@@ -84,11 +84,7 @@ func (k *worker) hearViewers() {
 		if s.Attached < s.Trees || s.Temporary > 0 {
 			return false
 		}
-		uplink := p.up.rate
-		if p.leaf {
-			uplink = 0
-		}
-		t.control.Report(i, uplink, true, s.AtServers > 0)
+		t.control.Report(i, s.Gives, true, s.AtServers > 0)
 		return true
 	})
 }

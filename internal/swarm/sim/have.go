@@ -8,10 +8,14 @@ import (
 	"p2plive/internal/wire"
 )
 
+// haveFragments is how many fragments a have-map of the kind below can tell of:
+// more than there are in storeTime.
+const haveFragments = 128
+
 // have is a have-map as most are: of few fragments of one piece. So half of all
 // events need no memory of their own.
 type have struct {
-	bits        uint64 // of fragment base and those after it
+	bits        [haveFragments / 64]uint64 // of fragment base and those after it
 	newest      wire.Seq
 	start, base uint16 // below newest
 	n           uint8  // fragments that it tells of
@@ -25,7 +29,7 @@ func (h *have) pack(m *wire.Have) bool {
 		return true
 	}
 	t := &m.Tracks[0]
-	if len(m.Tracks) > 1 || len(t.Fragments) > 64 || t.Newest-min(t.Start, t.Base) >= 1<<16 {
+	if len(m.Tracks) > 1 || len(t.Fragments) > haveFragments || t.Newest-min(t.Start, t.Base) >= 1<<16 {
 		return false
 	}
 	for i := range t.Fragments {
@@ -33,7 +37,7 @@ func (h *have) pack(m *wire.Have) bool {
 		if f.Count > 1 || f.Bits != nil {
 			return false
 		}
-		h.bits |= uint64(f.Count) << i
+		h.bits[i/64] |= uint64(f.Count) << (i % 64)
 	}
 	h.newest, h.start, h.base = t.Newest, uint16(t.Newest-t.Start), uint16(t.Newest-t.Base)
 	h.n, h.any = uint8(len(t.Fragments)), true
@@ -51,10 +55,10 @@ func (h *have) unpack(m *wire.Have) {
 	t := &m.Tracks[0]
 	*t = wire.TrackHave{
 		Track: track, Newest: h.newest, Start: h.newest - wire.Seq(h.start), Base: h.newest - wire.Seq(h.base),
-		Fragments: slices.Grow(t.Fragments[:0], 64)[:h.n],
+		Fragments: slices.Grow(t.Fragments[:0], haveFragments)[:h.n],
 	}
 	for i := range t.Fragments {
-		t.Fragments[i] = wire.FragmentHave{Count: uint16(h.bits >> i & 1)}
+		t.Fragments[i] = wire.FragmentHave{Count: uint16(h.bits[i/64] >> (i % 64) & 1)}
 	}
 }
 

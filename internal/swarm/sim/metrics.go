@@ -142,20 +142,12 @@ func (m *metrics) gone(w *world, p *peer, now time.Duration) {
 	m.machines.add(p.machine.Stats())
 }
 
-// add sums up what there is of many machines.
+// add takes what there is of one machine.
 func (sum *machines) add(s swarm.Stats) {
-	sum.Requests += s.Requests
-	sum.Timeouts += s.Timeouts
-	sum.Lacks += s.Lacks
-	sum.Moves += s.Moves.Total()
-	sum.Loops += s.Loops
-	sum.Nonsense += s.Nonsense
-	sum.Trees += s.Trees
-	sum.Attached += s.Attached
-	sum.Temporary += s.Temporary
-	sum.Children += s.Children
-	sum.Depth = max(sum.Depth, s.Depth)
-	sum.Viewers += s.Viewers
+	sum.merge(&machines{
+		Requests: s.Requests, Timeouts: s.Timeouts, Lacks: s.Lacks, Moves: s.Moves.Total(), Loops: s.Loops, Nonsense: s.Nonsense,
+		Trees: s.Trees, Attached: s.Attached, Temporary: s.Temporary, Children: s.Children, Viewers: s.Viewers, Depth: s.Depth,
+	})
 }
 
 // arrived counts a piece that came to a viewer.

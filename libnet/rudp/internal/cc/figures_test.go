@@ -121,7 +121,7 @@ func TestHomeUplink(t *testing.T) {
 func TestFairness(t *testing.T) {
 	for _, clocks := range []bool{true, false} {
 		for _, rate := range []float64{5, 20, 100} {
-			seeds := uint64(3)
+			seeds := uint64(8)
 			switch {
 			case rate > 50 && underRace:
 				seeds = 0

@@ -110,8 +110,10 @@ const (
 	slowdownInterval = 3 * time.Second
 	// joinDip: a queue that falls below this share of what it was is being drained by another flow, which is
 	// the moment to join in; joinGap is the least time since the last slowdown. Flows that share a queue come
-	// into step by this, as fireflies do.
-	joinDip = 0.9
+	// into step by this, as fireflies do. One of eight flows that slows down takes a fifth to a quarter of the
+	// queue. A queue varies by a tenth without any: who joins that is out of step at the next slowdown of all,
+	// the queue is not drained, and a flow that came late goes on taking a part of it for the path's own delay.
+	joinDip = 0.8
 	joinGap = slowdownInterval / 2
 	// slowdownDepth is the share of the path's own capacity that stays in flight: the queue is empty, the
 	// path is not.
