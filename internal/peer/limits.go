@@ -97,6 +97,9 @@ const (
 	// for a line of which nothing is known yet uses usedLine of it at least.
 	fullQueue = 5 * time.Millisecond
 	usedLine  = 0.5
+	// pieceCost times what the machine counts of a piece is what it takes of a line:
+	// headers, and a few repetitions.
+	pieceCost = 1.06
 	// smallChange of the capacity is not told: the mean of what is not media
 	// moves by that much all the time.
 	smallChange = 0.05

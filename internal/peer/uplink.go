@@ -44,7 +44,7 @@ type load struct {
 // capacity returns what children may take, in bits a second. It stays as it is
 // for small changes: each may cost a child its place.
 func (u *uplink) capacity() int64 {
-	c := max(int64(u.rate-u.other), 1) // 0 would mean that nothing is known
+	c := max(int64((u.rate-u.other)/pieceCost), 1) // 0 would mean that nothing is known
 	if u.limit > 0 {
 		c = min(c, u.limit)
 	}
