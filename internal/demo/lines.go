@@ -111,7 +111,7 @@ func (g *group) account(took time.Duration) Account {
 	return Account{
 		All: kbit(g.socket), Push: kbit(t.First[rudp.Newest]), Repair: kbit(t.First[rudp.Repair]), Rescue: kbit(t.First[rudp.Rescue]),
 		Control: kbit(t.First[rudp.Control]), Again: kbit(t.Again), Parity: kbit(t.Parity), Acks: kbit(t.Acks),
-		Headers: kbit(onWire - first - t.Again - t.Parity - t.Acks), Others: kbit(g.socket - onWire), Twice: kbit(g.twice),
+		Headers: kbit(onWire - first - t.Again - t.Parity - t.Acks), Others: kbit(max(g.socket, onWire) - onWire), Twice: kbit(g.twice),
 	}
 }
 

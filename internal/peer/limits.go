@@ -74,14 +74,12 @@ const (
 	usedUplink    = 0.6
 	crampedUplink = 0.9
 	// firstGrowth times what is used is tried after firstGrowthTime, in which
-	// children come, until the line has been full once; then laterGrowth more,
-	// laterGrowthTime after that twice as much, and so on up to maxGrowth, as long
-	// as it is well.
+	// children come, until the line has been full once; then, each
+	// laterGrowthTime, laterGrowth times what it has shown to carry, or one child.
 	firstGrowth     = 2.0
 	firstGrowthTime = 400 * time.Millisecond
-	laterGrowth     = 0.1
+	laterGrowth     = 1.1
 	laterGrowthTime = time.Second
-	maxGrowth       = 0.4
 	// fasterLine times what was sent when the line was full last says that it
 	// was something else that held the data up, or that the line is another one.
 	fasterLine = 1.2
@@ -95,10 +93,13 @@ const (
 	// pacedLine times what the line is taken to carry is sent at most: bursts wait
 	// here, where the sessions take it for no queue and what is urgent goes first.
 	pacedLine = 1.05
-	// What held something back was the line if usedLine of it was in use, or if
-	// there is a queue of fullQueue on the way to most of those who wait.
+	// fullQueue on the way to a peer is that of a line, and not of jitter. Who waits
+	// for a line of which nothing is known yet uses usedLine of it at least.
+	fullQueue = 5 * time.Millisecond
 	usedLine  = 0.5
-	fullQueue = 10 * time.Millisecond
+	// pieceCost times what the machine counts of a piece is what it takes of a line:
+	// headers, and a few repetitions.
+	pieceCost = 1.06
 	// smallChange of the capacity is not told: the mean of what is not media
 	// moves by that much all the time.
 	smallChange = 0.05

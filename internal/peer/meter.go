@@ -170,7 +170,7 @@ func (s *Swarm) stats() Stats {
 		BytesUploaded: m.bytesOut, BytesOwed: m.bytesOwed, ControlBytes: m.controlOut, BadPieces: m.bad, Malformed: s.malformed.Load(), Dropped: m.dropped,
 		FragmentsPlayed: m.played, FragmentsMissed: m.missed, FirstFragment: m.first,
 		Latency: m.latency.Clone(), StoreBytes: s.store.Bytes(),
-		Machine: s.machine.Stats(), BytesTwice: m.twice, Sent: m.sent, Socket: s.host.endpoint.Stats(),
+		Machine: s.machine.Stats(), BytesTwice: m.twice, Sent: m.sent,
 	}
 	st.Stalls, st.Stalled = m.playhead.Stalls()
 	st.Settled, st.AtEdge = s.settled(), s.machine.Stats().AtServers > 0
@@ -185,6 +185,7 @@ func (s *Swarm) stats() Stats {
 			RTT: conn.RTT, BytesIn: ss.mediaIn, BytesOut: ss.mediaOut,
 		})
 	}
+	st.Socket = s.host.endpoint.Stats() // after its sessions: it has sent no less than they have
 	slices.SortFunc(st.Sessions, func(a, b SessionStats) int { return slices.Compare(a.Peer[:], b.Peer[:]) })
 	return st
 }

@@ -16,17 +16,18 @@ type uplink struct {
 	rate   float64 // bits a second that the line is taken to carry
 	limit  int64   // set by the user; 0: none
 	known  bool    // the line has been full once
-	proved float64 // bits a second that were sent when it was full last
+	proved float64 // bits a second that it has carried since it was full last, or then
 	told   int64   // the capacity that was told last
 
-	step   float64       // by which share of it the estimate grows next
 	waited int           // samples in a row in which data waited for the line
+	queues int           // of them, those in which datagrams waited on their way
 	full   int           // of them, the last ones in which no more was sent than before
 	last   float64       // bits a second that the line carried in the last one
 	most   float64       // the same, the most in two of these together
 	used   float64       // bits a second of wire, a mean over a second
 	other  float64       // the same that are not pieces: acknowledgements, control
 	next   time.Duration // when the estimate may grow
+	tried  bool          // it has grown since the line was full last
 	pause  time.Duration // from the line being full to the next attempt
 }
 
@@ -43,7 +44,7 @@ type load struct {
 // capacity returns what children may take, in bits a second. It stays as it is
 // for small changes: each may cost a child its place.
 func (u *uplink) capacity() int64 {
-	c := max(int64(u.rate-u.other), 1) // 0 would mean that nothing is known
+	c := max(int64((u.rate-u.other)/pieceCost), 1) // 0 would mean that nothing is known
 	if u.limit > 0 {
 		c = min(c, u.limit)
 	}
@@ -76,10 +77,8 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 	bits := func(n int) float64 { return float64(n) * 8 / interval.Seconds() }
 	wire, least := bits(l.wire), float64(tree)*startChildren
 	u.used += (wire - u.used) * usedWeight
-	// A slow receiver, or one whose acknowledgements come late, holds its own
-	// session up, a slow uplink most of them: their datagrams wait on it, or here.
-	full := 2*l.queued >= l.wire || wire > usedLine*u.rate
-	waits := full && 2*l.held >= l.wire && float64(l.waiting) > max(minWaiting, wire/8*maxWait.Seconds())
+	// A slow receiver holds its own session up, a slow uplink most of them.
+	waits := 2*l.held >= l.wire && float64(l.waiting) > max(minWaiting, wire/8*maxWait.Seconds())
 	if !waits {
 		u.waited = 0
 		u.other += (bits(l.wire-l.pieces) - u.other) * otherWeight
@@ -89,7 +88,12 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 	// What was sent may be in a queue that overflows: what has arrived is what the line carries.
 	carried := bits(l.arrived + l.wire - l.pieces)
 	if u.waited++; u.waited == 1 {
-		u.last, u.most, u.full = carried, 0, 1
+		u.last, u.most, u.full, u.queues = carried, 0, 1, 0
+	}
+	if 2*l.queued >= l.wire {
+		u.queues++
+	}
+	if u.waited == 1 {
 		return
 	}
 	// As long as it rises, it is sessions that still find out how fast they may go.
@@ -101,12 +105,18 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 	if u.full < fullSamples && u.waited < maxFullSamples {
 		return
 	}
-	u.waited, u.step = 0, laterGrowth
-	if u.known && u.most > u.rate {
-		u.rate, u.proved = u.most, u.most // it carries more than was believed
+	queued := 2*u.queues >= u.waited
+	u.waited = 0
+	switch {
+	case u.known && u.most > u.rate: // it carries more than was believed
+		u.rate, u.proved = u.most, u.most
 		return
+	case !queued && (u.known || u.most < usedLine*u.rate):
+		return // the line is free: they wait for who is slow, or for the pacer
 	}
-	u.pause = min(max(2*u.pause, minUplinkPause), maxUplinkPause)
+	if u.tried || u.pause == 0 {
+		u.tried, u.pause = false, min(max(2*u.pause, minUplinkPause), maxUplinkPause)
+	}
 	if u.most > fasterLine*u.proved {
 		u.pause = minUplinkPause // it was not the line that was full then
 	}
@@ -132,12 +142,14 @@ func (u *uplink) grow(now time.Duration, wire, least float64) {
 	case now < u.next:
 	case u.rate-u.other < least:
 		// Not one child could be fed: nothing would ever show more.
-		u.rate, u.next = least+u.other, now+laterGrowthTime
+		u.rate, u.next, u.tried = least+u.other, now+laterGrowthTime, true
 	case !u.known && wire > usedUplink*u.rate:
 		u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
 	case u.known && u.used+least > crampedUplink*u.rate:
-		u.rate, u.next = (1+u.step)*u.rate, now+laterGrowthTime
-		u.step = min(2*u.step, maxGrowth)
+		u.proved = max(u.proved, u.used) // and nothing waited
+		if rate := max(laterGrowth*u.proved, u.used+least); rate > u.rate {
+			u.rate, u.next, u.tried = rate, now+laterGrowthTime, true
+		}
 	}
 }
 
