@@ -149,7 +149,7 @@ const (
 const (
 	// silentAfter is for viewers, beside half a round trip: a parent says
 	// something each kinEvery.
-	silentAfter = 225 * time.Millisecond
+	silentAfter = 290 * time.Millisecond
 	// silentMost is for those whose words come irregularly, because datagrams are
 	// lost or computers have too much to do: they get a quarter more than their
 	// longest gap, of which one part in gapMemory is forgotten with each word.
