@@ -16,22 +16,16 @@ import (
 // asks for a place. Who has just come finds less than who plays and has lost
 // a parent. While its queue is long it takes nobody: children that are leaving
 // still get what was cut before, and all of the swarm waits behind that queue.
-//
-// Whom it has known for long and who asks for what is past has lost its parent, and
-// when another edge has gone hundreds may wait below it: it finds the queue too long later.
-func (m *Machine) edgeRoom(tr *tree, n *neighbour, from wire.Seq) int {
+func (m *Machine) edgeRoom(tr *tree, n *neighbour) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
 	}
-	share, queue := int64(uplinkShare), placeQueue
-	switch newcomer := m.now-n.up < newcomerTime; {
-	case newcomer:
-		share = newcomerShare
-	case from > 0 && from < tr.track.newest():
-		queue = orphanQueue
-	}
-	if m.sentAt > m.now+queue {
+	if m.sentAt > m.now+placeQueue {
 		return 0
+	}
+	share := int64(uplinkShare)
+	if m.now-n.up < newcomerTime {
+		share = newcomerShare
 	}
 	room := int((m.uplink*share/100 - m.load()) / tr.rate())
 	return min(tr.staying()+max(room, 0), edgePlaces)

@@ -216,9 +216,6 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 			if !servers || !n.tracks[t.index].any || m.now < n.spared {
 				continue
 			}
-			if n.fails > 0 && m.now-n.heard > edgeHaveEvery {
-				continue // it has most likely gone
-			}
 			if m.cfg.Role == wire.RoleViewer && !urgent {
 				cost += time.Second // what a viewer has, no edge is asked for
 			}
