@@ -245,6 +245,14 @@ func (tr *tree) rate() int64 {
 	return int64(tr.track.info.Bitrate) / int64(tr.track.info.Substreams)
 }
 
+// rate is what all trees carry together, in bits a second.
+func (m *Machine) rate() (rate int64) {
+	for _, tr := range m.trees {
+		rate += tr.rate()
+	}
+	return rate
+}
+
 // forChildren returns what of a viewer's uplink children may take, in bits a second.
 func (m *Machine) forChildren() int64 {
 	if m.uplink >= fastUplink {
@@ -278,11 +286,7 @@ func (m *Machine) gives() int64 {
 	if m.uplink <= 0 && m.cfg.Slots == 0 {
 		n = min(n, len(m.trees))
 	}
-	var rate int64
-	for _, tr := range m.trees {
-		rate += tr.rate()
-	}
-	return int64(n) * rate / int64(len(m.trees))
+	return int64(n) * m.rate() / int64(len(m.trees))
 }
 
 // slots returns how many children in all trees the peer can carry.
@@ -293,11 +297,7 @@ func (m *Machine) slots() int {
 	if m.cfg.Slots > 0 {
 		return m.cfg.Slots
 	}
-	var rate int64
-	for _, tr := range m.trees {
-		rate += tr.rate()
-	}
-	if m.uplink > 0 && rate > 0 {
+	if rate := m.rate(); m.uplink > 0 && rate > 0 {
 		return int(m.forChildren() * int64(len(m.trees)) / rate)
 	}
 	return defaultCopies * len(m.trees)

@@ -88,11 +88,7 @@ func (m *Machine) rootCapacity(candidates int) int {
 		return 1
 	}
 	capacity := 1 + candidates/viewersPerRoot
-	var rate int64
-	for _, tr := range m.trees {
-		rate += tr.rate()
-	}
-	if m.uplink > 0 && rate > 0 {
+	if rate := m.rate(); m.uplink > 0 && rate > 0 {
 		capacity = min(capacity, max(int(m.uplink*rootShare/100/rate), 1))
 	}
 	return capacity

@@ -15,13 +15,12 @@ func (m *Machine) orphaned(tr *tree) bool {
 // doubt estimates in milliseconds how much later what an orphan misses comes
 // from a viewer that may have lost its own parent, or be gone, like the orphan's.
 func (m *Machine) doubt(tr *tree, n *neighbour) int {
-	const lacks, quiet = 300, 200
 	cost := 0
 	if id, ok := tr.firstMissing(); ok && !n.has(tr.track, id.Seq, id.Index) {
-		cost += lacks
+		cost += lacksCost
 	}
 	if tr.parent != nil && n.heard < tr.parent.heard+kinEvery {
-		cost += quiet
+		cost += unheardCost
 	}
 	return cost
 }

@@ -290,10 +290,7 @@ func (m *Machine) serviceTime(n *neighbour) time.Duration {
 	if n.serves() || n.slots == 0 {
 		return 0
 	}
-	var rate int64
-	for _, tr := range m.trees {
-		rate += tr.rate()
-	}
+	rate := m.rate()
 	if rate == 0 {
 		return 0
 	}

@@ -33,7 +33,6 @@ type Stats struct {
 	Timeouts                  uint64 // requests without an answer in time
 	Lacks                     uint64 // pieces that were asked of the peer in vain
 	Moves                     Moves
-	Orphaned                  uint64 // parents lost before there was another: sent away, gone, or a loop
 	Loops                     uint64 // parents left because the path led back
 	Nonsense                  uint64 // messages or parts of them that were ignored
 
@@ -57,8 +56,6 @@ const (
 	moveReasons
 )
 
-var moveNames = [moveReasons]string{"first", "silent", "late", "lost", "temporary", "offered", "near", "closer"}
-
 // Moves counts parents taken, by reason.
 type Moves [moveReasons]uint64
 
@@ -70,8 +67,6 @@ func (m Moves) Total() uint64 {
 	}
 	return n
 }
-
-func (r MoveReason) String() string { return moveNames[r] }
 
 // Stats returns the machine's counters and its place in the trees.
 func (m *Machine) Stats() Stats {

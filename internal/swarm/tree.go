@@ -417,7 +417,6 @@ func (m *Machine) leave(tr *tree, n *neighbour, penalty time.Duration) {
 
 // detach leaves the tree without a parent.
 func (m *Machine) detach(tr *tree) {
-	m.stats.Orphaned++
 	tr.parent, tr.temporary = nil, false
 	tr.overdue, tr.withheld = 0, false
 	tr.nextTry = m.now

@@ -90,8 +90,11 @@ func TestHome(t *testing.T) {
 		viewers += l.Viewers
 		all += a.All * float64(l.Viewers)
 		parts := a.Push + a.Repair + a.Rescue + a.Control + a.Again + a.Parity + a.Acks + a.Headers + a.Others
-		// At the start nobody knows what the line carries, and its queue drops the rest.
-		if a.All > 2*float64(l.Kbit) || parts < 0.99*a.All-1 || parts > 1.01*a.All+1 {
+		most := 1.2 * float64(l.Kbit)
+		if l.Kbit < 1000 { // at the start nobody knows what the line carries, and its queue drops the rest
+			most = 2 * float64(l.Kbit)
+		}
+		if a.All > most || parts < 0.99*a.All-1 || parts > 1.01*a.All+1 {
 			t.Errorf("lines of %d kbit/s carried %+v", l.Kbit, a)
 		}
 	}
