@@ -240,27 +240,6 @@ func (m *Machine) free(tr *tree) int {
 	return max(free, 0)
 }
 
-// rate returns the bits a second of a tree, 0 if not known.
-func (tr *tree) rate() int64 {
-	return int64(tr.track.info.Bitrate) / int64(tr.track.info.Substreams)
-}
-
-// rate is what all trees carry together, in bits a second.
-func (m *Machine) rate() (rate int64) {
-	for _, tr := range m.trees {
-		rate += tr.rate()
-	}
-	return rate
-}
-
-// forChildren returns what of a viewer's uplink children may take, in bits a second.
-func (m *Machine) forChildren() int64 {
-	if m.uplink >= fastUplink {
-		return m.uplink * fastShare / 100
-	}
-	return m.uplink * childShare / 100
-}
-
 // load returns the bits a second that go to children.
 func (m *Machine) load() int64 {
 	var load int64
@@ -268,39 +247,6 @@ func (m *Machine) load() int64 {
 		load += tr.rate() * int64(tr.staying())
 	}
 	return load
-}
-
-// leaf reports whether the peer shares nothing, because it is told so or
-// because its uplink carries nobody: then all of that is needed to say what it
-// misses and what has come.
-func (m *Machine) leaf() bool {
-	return m.cfg.Leaf || m.cfg.Role == wire.RoleViewer && len(m.trees) > 0 && m.slots() == 0
-}
-
-// gives returns what children can have of the peer, in bits a second.
-func (m *Machine) gives() int64 {
-	if len(m.trees) == 0 {
-		return 0
-	}
-	n := m.slots()
-	if m.uplink <= 0 && m.cfg.Slots == 0 {
-		n = min(n, len(m.trees))
-	}
-	return int64(n) * m.rate() / int64(len(m.trees))
-}
-
-// slots returns how many children in all trees the peer can carry.
-func (m *Machine) slots() int {
-	if m.cfg.Leaf {
-		return 0
-	}
-	if m.cfg.Slots > 0 {
-		return m.cfg.Slots
-	}
-	if rate := m.rate(); m.uplink > 0 && rate > 0 {
-		return int(m.forChildren() * int64(len(m.trees)) / rate)
-	}
-	return defaultCopies * len(m.trees)
 }
 
 // displace makes room for a peer that can carry more than one of the children:

@@ -29,9 +29,11 @@ type Machine struct {
 	neighbours []*neighbour
 	keys       []uint64                   // the first bytes of their ids
 	byID       map[wire.PeerID]*neighbour // of many
+	roles      roles                      // theirs
 	book       book
 
 	uplink        int64
+	rates         rates
 	asks          float64       // pieces that may be asked for now
 	askedAt       time.Duration // when that was renewed
 	sentAt        time.Duration // when all that was emitted has left, if the uplink is known
@@ -57,13 +59,15 @@ type Machine struct {
 // New returns the machine of a peer that knows nobody yet.
 func New(cfg Config) *Machine {
 	cfg = cfg.withDefaults()
-	return &Machine{
+	m := &Machine{
 		cfg:    cfg,
 		short:  cfg.Self.PathID(),
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x70327020)),
 		uplink: cfg.Uplink,
 		asleep: true,
 	}
+	m.measure()
+	return m
 }
 
 // Handle takes an event at the given time, counted from any fixed moment and
@@ -117,6 +121,7 @@ func (m *Machine) event(ev Event) {
 		}
 	case Capacity:
 		m.uplink = max(ev.Uplink, 0)
+		m.measure()
 	case Tick:
 		m.asleep = true
 	}
@@ -283,6 +288,7 @@ func (m *Machine) catalogSet(ev CatalogSet) {
 	for _, info := range ev.Tracks {
 		m.setTrack(info)
 	}
+	m.measure()
 	for _, n := range m.neighbours {
 		if fresh {
 			n.forget(m)

@@ -213,6 +213,8 @@ func keyOf(id *wire.PeerID) uint64 { return binary.NativeEndian.Uint64(id[:]) }
 func (m *Machine) list(n *neighbour) {
 	m.neighbours = append(m.neighbours, n)
 	m.keys = append(m.keys, keyOf(&n.info.ID))
+	m.roles[n.role()]++
+	m.book.changed()
 	switch {
 	case m.byID != nil:
 		m.byID[n.id()] = n
@@ -228,6 +230,8 @@ func (m *Machine) unlist(n *neighbour) {
 	i := slices.Index(m.neighbours, n)
 	m.neighbours = slices.Delete(m.neighbours, i, i+1)
 	m.keys = slices.Delete(m.keys, i, i+1)
+	m.roles[n.role()]--
+	m.book.changed()
 	if m.byID != nil {
 		delete(m.byID, n.id())
 	}
@@ -275,16 +279,11 @@ func (m *Machine) maxNeighbours() int {
 	return maxViewerNeighbours
 }
 
+// roles counts peers by role.
+type roles [wire.RoleViewer + 1]int
+
 // count returns the number of neighbours in a role.
-func (m *Machine) count(role wire.Role) int {
-	n := 0
-	for _, o := range m.neighbours {
-		if o.role() == role {
-			n++
-		}
-	}
-	return n
-}
+func (m *Machine) count(role wire.Role) int { return m.roles[role] }
 
 // delayMeter follows a delay and its spread, as RFC 6298 does.
 type delayMeter struct {
