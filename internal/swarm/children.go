@@ -72,7 +72,7 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 	}
 	if reason := m.refusal(tr, n); reason != 0 {
 		// It takes this for a full house until it is told of free places again.
-		n.trees[tr.index].told = false
+		n.told[tr.index].any = false
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
 		return
 	}
@@ -155,8 +155,8 @@ func (m *Machine) accept(tr *tree, c *child) {
 	case m.outranked(tr, c):
 		msg.Others = []wire.PeerInfo{tr.parent.info}
 	}
-	rt := &c.peer.trees[tr.index]
-	rt.told, rt.toldPath, rt.toldWeight = true, tr.path, tr.weight()
+	t := &c.peer.told[tr.index]
+	t.any, t.path, t.weight = true, tr.pathNumber, tr.weight()
 	m.send(c.peer, msg)
 }
 

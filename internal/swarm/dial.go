@@ -369,10 +369,10 @@ func (m *Machine) exchange() {
 }
 
 func (m *Machine) onPeers(n *neighbour, msg *wire.Peers) {
-	if m.now-n.told < exchangeLimit {
+	if m.now-n.named < exchangeLimit {
 		m.stats.Nonsense++
 		return
 	}
-	n.told = m.now
+	n.named = m.now
 	m.introduced(msg.Peers, false)
 }

@@ -15,8 +15,8 @@ func (m *Machine) tell() {
 		return
 	}
 	m.nextTell = m.now + edgeHaveEvery
+	m.survey()
 	for _, tr := range m.trees {
-		tr.freeNow = m.free(tr) // the same for all who are told
 		for _, c := range tr.children {
 			c.peer.fedAt, c.peer.kinAt = m.now, m.now
 		}
@@ -32,12 +32,12 @@ func (m *Machine) tell() {
 		if m.now+early >= n.nextHave {
 			n.nextHave = m.now + m.haveInterval(n)
 			m.tellHave(n)
-			m.tellTrees(n, true)
+			m.tellTrees(n)
 		}
 		m.nextTell = min(m.nextTell, n.nextHave)
 		if m.keepsWarm(n) {
 			if m.now-n.spoken >= kinEvery {
-				m.tellTrees(n, true)
+				m.tellTrees(n)
 			}
 			m.nextTell = min(m.nextTell, n.spoken+kinEvery)
 		}
@@ -70,13 +70,12 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 
 // tellAll tells a neighbour everything, at a session's or an epoch's start.
 func (m *Machine) tellAll(n *neighbour) {
-	for i := range n.trees {
-		n.trees[i].told = false
-	}
+	clear(n.told)
 	for i := range n.tracks {
 		n.tracks[i].full = false
 	}
-	m.tellTrees(n, false)
+	m.survey()
+	m.tellTrees(n)
 	m.tellHave(n)
 	n.nextHave = m.now + m.haveInterval(n)
 	m.nextTell = min(m.nextTell, n.nextHave)

@@ -19,6 +19,7 @@ type neighbour struct {
 	short  wire.PathID
 	tracks []remoteTrack // by track index
 	trees  []remoteTree  // by tree index
+	told   []told        // of our place, by tree index
 	first  [1]remoteTrack
 
 	rtt       time.Duration
@@ -36,7 +37,7 @@ type neighbour struct {
 	fails  int           // answers that did not come in time, since the last that did
 	reply  delayMeter
 	up     time.Duration
-	told   time.Duration // when it last told of other peers
+	named  time.Duration // when it last told of other peers
 	tokens bucket
 	again  map[wire.PieceID]uint8
 	places int // an edge's permanent places, counted while assigning
@@ -52,18 +53,12 @@ type remoteTrack struct {
 	have   setRing
 }
 
-// remoteTree is a neighbour's place in a tree, and what it was told of ours.
+// remoteTree is a neighbour's place in a tree.
 type remoteTree struct {
 	path         []wire.PathID
 	badUntil     time.Duration // not to be chosen as a parent before
 	free, weight uint8
 	aside        bool // somebody would be moved aside for its free place
-
-	told       bool
-	toldFree   uint8
-	toldAside  bool
-	toldWeight uint8
-	toldPath   []wire.PathID
 }
 
 func (n *neighbour) id() wire.PeerID { return n.info.ID }
@@ -118,12 +113,13 @@ func (n *neighbour) fit(m *Machine) {
 		trees := make([]remoteTree, len(m.trees))
 		copy(trees, n.trees)
 		n.trees = trees
+		n.told = append(n.told, make([]told, len(trees)-len(n.told))...)
 	}
 }
 
 // forget drops what was known of an older epoch.
 func (n *neighbour) forget(m *Machine) {
-	n.synced, n.tracks, n.trees, n.first = false, nil, nil, [1]remoteTrack{}
+	n.synced, n.tracks, n.trees, n.told, n.first = false, nil, nil, nil, [1]remoteTrack{}
 	n.asked, n.fails, n.again = 0, 0, nil
 	n.fit(m)
 }
@@ -143,7 +139,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 	}
 	n := &neighbour{
 		info:  wire.PeerInfo{ID: ev.Peer, Role: ev.Role, Addrs: slices.Clone(ev.Addrs)},
-		short: ev.Peer.PathID(), rtt: ev.RTT, up: m.now, heard: m.now, told: -exchangeLimit,
+		short: ev.Peer.PathID(), rtt: ev.RTT, up: m.now, heard: m.now, named: -exchangeLimit,
 		nextHave: m.now + haveEvery,
 	}
 	if len(n.info.Addrs) == 0 {

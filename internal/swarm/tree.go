@@ -16,15 +16,16 @@ type tree struct {
 	track *track
 	index int
 
-	parent    *neighbour
-	former    *neighbour // the parent before, which still pushes what is older than from
-	temporary bool
-	path      []wire.PathID // from the source down to the parent; empty if not rooted
-	since     time.Duration // when the parent was taken
-	demoted   time.Duration // when its place became a temporary one
-	refused   uint8         // how often another place was refused since
-	from      wire.Seq      // from which on the parent pushes
-	lostPath  time.Duration // when the parent lost its path, if it has
+	parent     *neighbour
+	former     *neighbour // the parent before, which still pushes what is older than from
+	temporary  bool
+	path       []wire.PathID // from the source down to the parent; empty if not rooted
+	pathNumber uint32        // how many paths there were
+	since      time.Duration // when the parent was taken
+	demoted    time.Duration // when its place became a temporary one
+	refused    uint8         // how often another place was refused since
+	from       wire.Seq      // from which on the parent pushes
+	lostPath   time.Duration // when the parent lost its path, if it has
 
 	pending      *neighbour // asked to become the parent
 	pendingFrom  wire.Seq
@@ -43,7 +44,8 @@ type tree struct {
 
 	children  []*child
 	unsorted  bool          // a neighbour's weight has changed
-	freeNow   int           // how many more it takes, while neighbours are told
+	freeNow   int           // how many more it takes, as the last survey saw it
+	lowestNow *child        // and the child that would make room
 	nextNames time.Duration // when an edge next tells children whom to ask instead
 	offer     *neighbour    // an edge's free place is kept for it
 	offerEnd  time.Duration
@@ -475,6 +477,7 @@ func (m *Machine) setPath(tr *tree, path []wire.PathID) {
 		m.tellSoon()
 	}
 	tr.path = path
+	tr.pathNumber++
 	for _, c := range tr.children {
 		if !c.leaving {
 			m.tellTree(c.peer, tr)
