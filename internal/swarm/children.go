@@ -72,7 +72,7 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 	}
 	if reason := m.refusal(tr, n); reason != 0 {
 		// It takes this for a full house until it is told of free places again.
-		n.told[tr.index].any = false
+		n.toldOf(tr).any = false
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
 		return
 	}
@@ -153,9 +153,9 @@ func (m *Machine) accept(tr *tree, c *child) {
 	case c.temporary:
 		msg.Others = m.others(tr, c.peer)
 	case m.outranked(tr, c):
-		msg.Others = []wire.PeerInfo{tr.parent.info}
+		msg.Others = []wire.PeerInfo{tr.parent.info()}
 	}
-	t := &c.peer.told[tr.index]
+	t := c.peer.toldOf(tr)
 	t.any, t.path, t.weight = true, tr.pathNumber, tr.weight()
 	m.send(c.peer, msg)
 }
@@ -165,7 +165,7 @@ func (m *Machine) others(tr *tree, n *neighbour) []wire.PeerInfo {
 	var infos []wire.PeerInfo
 	for _, c := range tr.children {
 		if c.peer != n && !c.leaving && !c.temporary && !c.peer.leaf() && c.peer.role() == n.role() {
-			infos = append(infos, c.peer.info)
+			infos = append(infos, c.peer.info())
 		}
 	}
 	m.rng.Shuffle(len(infos), func(i, j int) { infos[i], infos[j] = infos[j], infos[i] })
@@ -259,7 +259,7 @@ func (m *Machine) displace(tr *tree, n *neighbour) {
 	c.temporary, c.demoted = true, m.now
 	others := m.others(in, c.peer)
 	if in == tr {
-		others = append([]wire.PeerInfo{n.info}, others[:min(len(others), exchangeSize-1)]...)
+		others = append([]wire.PeerInfo{n.info()}, others[:min(len(others), exchangeSize-1)]...)
 	}
 	m.send(c.peer, &wire.Accept{
 		Epoch: m.epoch.Tag(), Tree: in.id, Temporary: true, Path: in.path, Others: others,

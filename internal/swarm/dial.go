@@ -363,7 +363,7 @@ func (m *Machine) exchange() {
 	m.rng.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
 	msg := &wire.Peers{Peers: make([]wire.PeerInfo, 0, exchangeSize)}
 	for _, n := range viewers[1:min(len(viewers), exchangeSize+1)] {
-		msg.Peers = append(msg.Peers, n.info)
+		msg.Peers = append(msg.Peers, n.info())
 	}
 	m.send(viewers[0], msg)
 }

@@ -174,7 +174,7 @@ func (m *Machine) vacant(tr *tree, n *neighbour, infos []wire.PeerInfo) []wire.P
 		if slices.ContainsFunc(infos, func(i wire.PeerInfo) bool { return i.ID == o.id() }) {
 			continue
 		}
-		if infos = append(infos, o.info); len(infos) >= exchangeSize {
+		if infos = append(infos, o.info()); len(infos) >= exchangeSize {
 			break
 		}
 	}
@@ -207,7 +207,7 @@ func (m *Machine) nameParents(tr *tree) {
 		}
 		m.send(c.peer, &wire.Accept{
 			Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: true, Path: tr.path,
-			Others: []wire.PeerInfo{vacancies[i].peer.info},
+			Others: []wire.PeerInfo{vacancies[i].peer.info()},
 		})
 		if vacancies[i].left--; vacancies[i].left == 0 {
 			vacancies = slices.Delete(vacancies, i, i+1)

@@ -18,7 +18,10 @@ func (m *Machine) tell() {
 	m.survey()
 	for _, tr := range m.trees {
 		for _, c := range tr.children {
-			c.peer.fedAt, c.peer.kinAt = m.now, m.now
+			c.peer.kinAt = m.now
+			if m.serving() {
+				c.peer.fedAt = m.now
+			}
 		}
 		if tr.parent != nil {
 			tr.parent.kinAt = m.now
@@ -70,9 +73,11 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 
 // tellAll tells a neighbour everything, at a session's or an epoch's start.
 func (m *Machine) tellAll(n *neighbour) {
-	clear(n.told)
-	for i := range n.tracks {
-		n.tracks[i].full = false
+	for _, tr := range m.trees {
+		n.toldOf(tr).any = false
+	}
+	for _, t := range m.tracks {
+		n.track(t).full = false
 	}
 	m.survey()
 	m.tellTrees(n)
@@ -91,7 +96,7 @@ func (m *Machine) tellHave(n *neighbour) {
 	msg := m.out.NewHave()
 	msg.Epoch, msg.Tracks = m.epoch.Tag(), msg.Tracks[:0]
 	for _, t := range m.tracks {
-		rt := &n.tracks[t.index]
+		rt := n.track(t)
 		msg.Tracks = slices.Grow(msg.Tracks, 1)
 		th := &msg.Tracks[:len(msg.Tracks)+1][len(msg.Tracks)]
 		if m.trackHave(n, t, rt, th) {
@@ -134,7 +139,7 @@ func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack, th *wire.Tr
 	case m.serving():
 		// An edge has everything up to the newest.
 	default:
-		for i := rt.cursor; i < t.changes.total; i++ {
+		for i := rt.cursor; i != t.changes.total; i++ {
 			seq := t.changes.seqs[i%changeLog]
 			f := t.frag(seq)
 			if f == nil || n.hasAllOf(t, f) {
@@ -163,7 +168,7 @@ func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack, th *wire.Tr
 // hasAllOf reports whether the neighbour is known to have all that we have of
 // a fragment.
 func (n *neighbour) hasAllOf(t *track, f *fragment) bool {
-	ring := &n.tracks[t.index].have
+	ring := &n.track(t).have
 	covered, late := ring.covers(f.seq)
 	if !covered {
 		return late
@@ -255,7 +260,7 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			m.stats.Nonsense++
 			continue
 		}
-		rt := &n.tracks[t.index]
+		rt := n.track(t)
 		if !rt.any {
 			rt.any, rt.newest = true, th.Newest
 		}
@@ -335,7 +340,7 @@ func (m *Machine) likelyNewest(t *track) wire.Seq {
 	var served, before, first, second wire.Seq // of edges, and the two highest of viewers
 	viewers, servers := 0, 0
 	for _, n := range m.neighbours {
-		rt := &n.tracks[t.index]
+		rt := n.track(t)
 		switch {
 		case !rt.any:
 		case n.serves():

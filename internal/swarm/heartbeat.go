@@ -26,9 +26,9 @@ func (t *told) same(s *told) bool {
 // tellTrees tells a neighbour what has changed in the trees since the survey.
 func (m *Machine) tellTrees(n *neighbour) {
 	var news []wire.TreeState
-	due := m.now-n.beat >= beatEvery && (m.leaf() || n.serves()) || m.now-n.spoken >= kinEvery && m.keepsWarm(n)
+	due := (m.leaf() || n.serves()) && m.now-n.beat >= beatEvery || m.now-n.spoken >= kinEvery && m.keepsWarm(n)
 	for _, tr := range m.trees {
-		old, s := &n.told[tr.index], m.stateFor(tr, n)
+		old, s := n.toldOf(tr), m.stateFor(tr, n)
 		due = due || !old.any
 		if old.same(&s) {
 			continue
@@ -49,7 +49,7 @@ func (m *Machine) tellTrees(n *neighbour) {
 func (m *Machine) tellTree(n *neighbour, tr *tree) {
 	m.survey()
 	s := m.stateFor(tr, n)
-	n.told[tr.index] = s
+	*n.toldOf(tr) = s
 	m.send(n, &wire.Heartbeat{
 		Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: []wire.TreeState{tr.state(s)},
 	})

@@ -222,7 +222,7 @@ func (t *track) micros(base uint64) int64 {
 // changeRing lists the fragments of which pieces have come, in that order.
 type changeRing struct {
 	seqs  [changeLog]wire.Seq
-	total uint64
+	total uint32 // of all time; it begins at 0 again after 2^32
 }
 
 func (c *changeRing) add(seq wire.Seq) {

@@ -227,7 +227,7 @@ func (m *Machine) eligible(tr *tree, n *neighbour) bool {
 
 // fresh reports whether a neighbour is not far behind in a track.
 func (m *Machine) fresh(t *track, n *neighbour) bool {
-	rt := &n.tracks[t.index]
+	rt := n.track(t)
 	if n.serves() || !t.proven || !rt.any {
 		return true
 	}
