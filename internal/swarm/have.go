@@ -261,10 +261,12 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			continue
 		}
 		rt := n.track(t)
-		if !rt.any {
+		first := !rt.any
+		if first {
 			rt.any, rt.newest = true, th.Newest
 		}
 		rt.before, rt.newest = rt.newest, max(rt.newest, th.Newest)
+		t.claims.add(n, rt, first)
 		m.learn(t, n, th)
 		size := t.ringSize()
 		for j := range th.Fragments {
@@ -331,32 +333,3 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 }
 
 func (t *track) backlogged() bool { return !t.empty() && t.frags.at(0).backlog }
-
-// likelyNewest returns the newest fragment that two viewers, if there are two,
-// say exists: one liar is not believed. An edge's word counts when it has been
-// said for one have-map longer: the edge has what is still on its way to
-// everybody else, and who takes that for late asks for it.
-func (m *Machine) likelyNewest(t *track) wire.Seq {
-	var served, before, first, second wire.Seq // of edges, and the two highest of viewers
-	viewers, servers := 0, 0
-	for _, n := range m.neighbours {
-		rt := n.track(t)
-		switch {
-		case !rt.any:
-		case n.serves():
-			servers++
-			served, before = max(served, rt.newest), max(before, rt.before)
-		default:
-			viewers++
-			second = max(second, min(first, rt.newest))
-			first = max(first, rt.newest)
-		}
-	}
-	switch {
-	case viewers > 1:
-		return max(before, second)
-	case servers == 0 && viewers == 1:
-		return first
-	}
-	return served
-}

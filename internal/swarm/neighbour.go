@@ -261,6 +261,9 @@ func (m *Machine) unlist(n *neighbour) {
 	m.neighbours = slices.Delete(m.neighbours, i, i+1)
 	m.keys = slices.Delete(m.keys, i, i+1)
 	m.roles[n.role()]--
+	for _, t := range m.tracks {
+		t.claims.stale = true
+	}
 	m.book.changed()
 	if m.byID != nil {
 		delete(m.byID, n.id())

@@ -331,6 +331,12 @@ func checkCounts(t testing.TB, m *Machine) {
 	if dialing != m.book.dialing {
 		t.Fatalf("%d dials are under way, counted %d", dialing, m.book.dialing)
 	}
+	for _, tk := range m.tracks {
+		if c := m.allClaims(tk); !tk.claims.stale && (c.viewers != tk.claims.viewers || c.servers != tk.claims.servers ||
+			c.first != tk.claims.first || c.second != tk.claims.second || c.served != tk.claims.served || c.before != tk.claims.before) {
+			t.Fatalf("neighbours say %+v, kept is %+v", c, tk.claims)
+		}
+	}
 	if m.now < m.book.nobodyUntil && m.drawKnown(&have) != nil {
 		t.Fatal("somebody could be dialled, and is not looked for")
 	}
