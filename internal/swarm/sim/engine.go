@@ -3,6 +3,7 @@
 package sim
 
 import (
+	"math/bits"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -12,8 +13,8 @@ import (
 // engine runs events in windows of virtual time, none longer than what it takes
 // to get from one peer to another. So what a peer does in a window reaches only
 // itself there, and peers can be run one after another, each with all of its
-// events while its memory is at hand, and by several workers at once. Events of
-// a peer are ordered by what other peers did; the number of workers changes
+// events while its memory is at hand, and by several workers at once: group by
+// group, so that the events of one are at hand too. Events of a peer are ordered by what other peers did; the number of workers changes
 // nothing (conservative synchronisation, after Chandy and Misra).
 type engine struct {
 	width   time.Duration
@@ -23,7 +24,8 @@ type engine struct {
 	workers []*worker
 	heads   []*event        // by peer: its events in this window
 	wakes   []time.Duration // by peer: when it is to get a tick, never if not
-	turn    atomic.Int64    // next peer to be run
+	shift   uint            // peers with the same number above these bits are a group
+	turn    atomic.Int64    // next group to be run
 	running sync.WaitGroup
 	do      func(*worker, *event)
 }
@@ -32,9 +34,12 @@ type engine struct {
 const nobody = ^uint32(0)
 
 const (
-	// turnPeers is how many peers a worker takes at a time: few enough for all
-	// to end together, and more than fit in one cache line of wakes.
-	turnPeers = 32
+	// A group has between leastGroup peers, more than fit in one cache line of
+	// wakes, and mostGroup, whose events in a window fit into a core's cache. In
+	// between, each worker has workerGroups of them, for all to end together.
+	leastGroup   = 32
+	mostGroup    = 2048
+	workerGroups = 8
 	// fewEvents are run before others have woken.
 	fewEvents = 200
 )
@@ -42,11 +47,21 @@ const (
 // newEngine makes an engine for a number of peers.
 func newEngine(width time.Duration, peers, workers int, do func(*worker, *event)) *engine {
 	g := &engine{width: width, alone: fewEvents, heads: make([]*event, peers), wakes: slices.Repeat([]time.Duration{never}, peers), do: do}
+	for size := leastGroup; size < mostGroup && peers/size > workerGroups*max(workers, 1); size *= 2 {
+		g.shift++
+	}
+	g.shift += uint(bits.Len(leastGroup - 1))
 	for range max(workers, 1) {
-		g.workers = append(g.workers, &worker{g: g, self: nobody, begin: make(chan struct{}, 1)})
+		k := &worker{g: g, self: nobody, begin: make(chan struct{}, 1)}
+		k.wheel.g = g
+		g.workers = append(g.workers, k)
 	}
 	return g
 }
+
+func (g *engine) groupOf(peer uint32) int { return int(peer >> g.shift) }
+
+func (g *engine) groups() int { return g.groupOf(uint32(len(g.heads)-1)) + 1 }
 
 // run runs all windows up to a time. Before each, what belongs to nobody is
 // done: no worker runs then, and events may be posted to anybody.
@@ -106,20 +121,26 @@ func (g *engine) runParallel() {
 	g.running.Wait()
 }
 
-// open hands the window's events to their peers, and returns how many there are.
+// open prepares the window, and returns how many events it has.
 func (g *engine) open() int {
 	n := 0
 	for _, k := range g.workers {
-		for p := k.wheel.open(g.window, g.windowOf); p != nil; p = p.next {
+		n += k.wheel.open(g.window)
+	}
+	return n
+}
+
+// handOut hands a group's events in the window to their peers.
+func (g *engine) handOut(group int) {
+	for _, k := range g.workers {
+		for p := k.wheel.pages(g.window, group); p != nil; p = p.next {
 			for i := range p.events[:p.n] {
 				e := &p.events[i]
 				e.next = g.heads[e.to]
 				g.heads[e.to] = e
 			}
-			n += p.n
 		}
 	}
-	return n
 }
 
 func (g *engine) windowOf(e *event) int64 { return int64(e.at / g.width) }
@@ -156,12 +177,12 @@ func (k *worker) post(e *event) {
 func (k *worker) work() {
 	g := k.g
 	for {
-		to := int(g.turn.Add(turnPeers))
-		from := to - turnPeers
-		if from >= len(g.heads) {
+		group := int(g.turn.Add(1)) - 1
+		if group >= g.groups() {
 			return
 		}
-		for i := from; i < min(to, len(g.heads)); i++ {
+		g.handOut(group)
+		for i := group << g.shift; i < min((group+1)<<g.shift, len(g.heads)); i++ {
 			if list := g.heads[i]; list != nil || g.wakes[i] < g.end {
 				g.heads[i] = nil
 				k.runPeer(uint32(i), list)

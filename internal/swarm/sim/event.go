@@ -27,17 +27,21 @@ const (
 )
 
 // event is something that happens to peer to. Which other fields mean
-// something depends on its kind.
+// something depends on its kind. Millions are on their way at a time, so each
+// takes one cache line.
 type event struct {
 	at      time.Duration
-	msg     wire.Message
 	next    *event // in the list of its peer's events in a window
+	msg     *wire.Message
+	have    uint64 // bit i: a have-map shows fragment newest-base+i
 	from    uint32 // who has caused it; to, if the world has
 	to      uint32
 	seq     uint32 // of those that from has caused
 	session uint32
-	arg     uint32
-	have    have
+	arg     uint32 // or a have-map's newest fragment
+	start   uint16 // of a have-map, below newest
+	base    uint16
+	told    uint8 // one more than the fragments that a have-map tells of, 0 if it tells nothing
 	kind    kind
 	via     wire.Via
 	bad     bool // the piece's signature does not hold

@@ -8,23 +8,15 @@ import (
 	"p2plive/internal/wire"
 )
 
-// haveFragments is how many fragments a have-map of the kind below can tell of:
-// more than there are in storeTime.
-const haveFragments = 128
+// haveFragments is how many fragments a have-map can tell of that fits in an
+// event: those since the newest key frame. So half of all events need no memory
+// of their own.
+const haveFragments = 64
 
-// have is a have-map as most are: of few fragments of one piece. So half of all
-// events need no memory of their own.
-type have struct {
-	bits        [haveFragments / 64]uint64 // of fragment base and those after it
-	newest      wire.Seq
-	start, base uint16 // below newest
-	n           uint8  // fragments that it tells of
-	any         bool
-}
-
-// pack reports whether a have-map fits.
-func (h *have) pack(m *wire.Have) bool {
-	*h = have{}
+// pack reports whether a have-map fits, as most do: they are of few fragments
+// of one piece.
+func (e *event) pack(m *wire.Have) bool {
+	e.kind, e.told = evHave, 0
 	if len(m.Tracks) == 0 {
 		return true
 	}
@@ -32,33 +24,34 @@ func (h *have) pack(m *wire.Have) bool {
 	if len(m.Tracks) > 1 || len(t.Fragments) > haveFragments || t.Newest-min(t.Start, t.Base) >= 1<<16 {
 		return false
 	}
+	e.have = 0
 	for i := range t.Fragments {
 		f := &t.Fragments[i]
 		if f.Count > 1 || f.Bits != nil {
 			return false
 		}
-		h.bits[i/64] |= uint64(f.Count) << (i % 64)
+		e.have |= uint64(f.Count) << i
 	}
-	h.newest, h.start, h.base = t.Newest, uint16(t.Newest-t.Start), uint16(t.Newest-t.Base)
-	h.n, h.any = uint8(len(t.Fragments)), true
+	e.arg, e.start, e.base = uint32(t.Newest), uint16(t.Newest-t.Start), uint16(t.Newest-t.Base)
+	e.told = uint8(len(t.Fragments)) + 1
 	return true
 }
 
 // unpack fills in a have-map, whose memory is used again.
-func (h *have) unpack(m *wire.Have) {
+func (e *event) unpack(m *wire.Have) {
 	m.Epoch = epoch.Tag()
-	if !h.any {
+	if e.told == 0 {
 		m.Tracks = m.Tracks[:0]
 		return
 	}
 	m.Tracks = slices.Grow(m.Tracks[:0], 1)[:1]
-	t := &m.Tracks[0]
+	t, newest := &m.Tracks[0], wire.Seq(e.arg)
 	*t = wire.TrackHave{
-		Track: track, Newest: h.newest, Start: h.newest - wire.Seq(h.start), Base: h.newest - wire.Seq(h.base),
-		Fragments: slices.Grow(t.Fragments[:0], haveFragments)[:h.n],
+		Track: track, Newest: newest, Start: newest - wire.Seq(e.start), Base: newest - wire.Seq(e.base),
+		Fragments: slices.Grow(t.Fragments[:0], haveFragments)[:e.told-1],
 	}
 	for i := range t.Fragments {
-		t.Fragments[i] = wire.FragmentHave{Count: uint16(h.bits[i/64] >> (i % 64) & 1)}
+		t.Fragments[i] = wire.FragmentHave{Count: uint16(e.have >> i & 1)}
 	}
 }
 

@@ -31,13 +31,14 @@ func (k *worker) Send(c swarm.Send) {
 	at, again := k.arrival(p, o, p.up.pass(k.now, size), size)
 	p.up.pass(k.now, again)
 	l.control = max(l.control, at)
-	e := event{at: l.control, kind: evMessage, session: l.session, msg: c.Msg}
-	if h, ok := c.Msg.(*wire.Have); ok {
-		if e.have.pack(h) {
-			e.kind, e.msg = evHave, nil
-		} else {
-			e.msg = copyHave(h)
+	e := event{at: l.control, session: l.session}
+	h, ok := c.Msg.(*wire.Have)
+	if !ok || !e.pack(h) {
+		msg := c.Msg
+		if ok {
+			msg = copyHave(h)
 		}
+		e.kind, e.msg = evMessage, &msg
 	}
 	k.send(p, o, &e)
 }
@@ -57,10 +58,11 @@ func (k *worker) messageIn(to *peer, e *event) {
 	if l == nil || l.session != e.session {
 		return
 	}
-	msg := e.msg
+	var msg wire.Message = &k.haveIn
 	if e.kind == evHave {
-		e.have.unpack(&k.haveIn)
-		msg = &k.haveIn
+		e.unpack(&k.haveIn)
+	} else {
+		msg = *e.msg
 	}
 	k.handle(to, swarm.Received{Peer: id(e.from), Msg: msg})
 }

@@ -74,8 +74,8 @@ func (k *worker) answer() {
 		case q.what == wantJustice:
 			t.reported[q.of] = true
 		case q.what == wantNames && !t.dead:
-			names := &wire.Peers{Peers: w.introduce(p, q.n)}
-			k.cause(p, event{at: q.at + trackerTime, kind: evNames, msg: names})
+			var names wire.Message = &wire.Peers{Peers: w.introduce(p, q.n)}
+			k.cause(p, event{at: q.at + trackerTime, kind: evNames, msg: &names})
 		case q.what == wantForgotten && p.abrupt:
 			t.silent = append(t.silent, q)
 		case q.what == wantForgotten:

@@ -9,15 +9,17 @@ const (
 	pageEvents = 128
 )
 
-// wheel keeps events by the window that they are due in, in no order within it.
-// What is further away than it reaches waits in a heap.
+// wheel keeps events by the window that they are due in and the group of their
+// peer, in no order within. What is further away than it reaches waits in a heap.
 type wheel struct {
-	slots  [wheelSlots]*page
+	g      *engine
+	slots  [wheelSlots][]*page // by group
+	counts [wheelSlots]int     // events
 	unused *page
 	far    heap4
 }
 
-// page holds some of a window's events. Full ones follow it.
+// page holds some of a window's events for a group. Full ones follow it.
 type page struct {
 	events [pageEvents]event
 	n      int
@@ -30,7 +32,11 @@ func (w *wheel) put(e *event, window, present int64) {
 		w.far.push(*e)
 		return
 	}
-	slot := &w.slots[window%wheelSlots]
+	i := window % wheelSlots
+	if w.slots[i] == nil {
+		w.slots[i] = make([]*page, w.g.groups())
+	}
+	slot := &w.slots[i][w.g.groupOf(e.to)]
 	p := *slot
 	if p == nil || p.n == pageEvents {
 		p = w.unused
@@ -44,26 +50,38 @@ func (w *wheel) put(e *event, window, present int64) {
 	}
 	p.events[p.n] = *e
 	p.n++
+	w.counts[i]++
 }
 
-// open returns the pages of the present window. They are to be closed again.
-func (w *wheel) open(present int64, windowOf func(*event) int64) *page {
-	for len(w.far) > 0 && windowOf(&w.far[0]) < present+wheelSlots {
+// open prepares the present window, and returns how many events it has.
+func (w *wheel) open(present int64) int {
+	for len(w.far) > 0 && w.g.windowOf(&w.far[0]) < present+wheelSlots {
 		e := w.far.pop()
-		w.put(&e, max(windowOf(&e), present), present)
+		w.put(&e, max(w.g.windowOf(&e), present), present)
 	}
-	return w.slots[present%wheelSlots]
+	return w.counts[present%wheelSlots]
+}
+
+// pages returns those of a group in the present window.
+func (w *wheel) pages(present int64, group int) *page {
+	if slots := w.slots[present%wheelSlots]; slots != nil {
+		return slots[group]
+	}
+	return nil
 }
 
 // close gives up the pages of the present window.
 func (w *wheel) close(present int64) {
-	slot := &w.slots[present%wheelSlots]
-	for p := *slot; p != nil; {
-		next := p.next
-		p.n, p.next = 0, w.unused
-		w.unused, p = p, next
+	i := present % wheelSlots
+	for _, p := range w.slots[i] {
+		for p != nil {
+			next := p.next
+			p.n, p.next = 0, w.unused
+			w.unused, p = p, next
+		}
 	}
-	*slot = nil
+	clear(w.slots[i])
+	w.counts[i] = 0
 }
 
 // heap4 is a heap of events with four children to a node: half as deep as a

@@ -133,7 +133,7 @@ func (w *world) event(k *worker, e *event) {
 	case evFailed:
 		k.dialFailed(to, e)
 	case evNames:
-		k.handle(to, swarm.Introduced{Peers: e.msg.(*wire.Peers).Peers})
+		k.handle(to, swarm.Introduced{Peers: (*e.msg).(*wire.Peers).Peers})
 	}
 }
 
