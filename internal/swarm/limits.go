@@ -270,6 +270,9 @@ const (
 	// placeQueue is the queue beyond which an edge takes no child: above
 	// busyQueue, so that what newcomers fetch gives way to the places that they need.
 	placeQueue = 80 * time.Millisecond
+	// orphanQueue is so for those that have lost their parent: the delay is less
+	// than a place further down would cost all those below them.
+	orphanQueue = 200 * time.Millisecond
 	// spareTime is how long an edge that could not answer is not asked again:
 	// a crowd that asks takes its uplink for nothing but refusals.
 	spareTime = 500 * time.Millisecond

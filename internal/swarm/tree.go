@@ -337,7 +337,7 @@ func (m *Machine) subscribe(tr *tree, n *neighbour, why MoveReason) {
 		tr.former = nil
 	}
 	tr.pendingUntil = m.now + 2*n.rtt + timeout
-	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from})
+	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from, Weight: tr.weight()})
 }
 
 func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
