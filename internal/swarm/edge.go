@@ -17,8 +17,8 @@ import (
 // a parent. While its queue is long it takes nobody: children that are leaving
 // still get what was cut before, and all of the swarm waits behind that queue.
 //
-// Whom it has known for long and who asks for what is past has lost its parent, and
-// when another edge has gone hundreds may wait below it: it finds the queue too long later.
+// Whom it has known for long and who asks for what is past has lost its parent. If
+// many are below it, it may take all of the uplink, and finds the queue too long later.
 func (m *Machine) edgeRoom(tr *tree, n *neighbour, from wire.Seq) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
