@@ -349,7 +349,8 @@ const (
 	dialBackoff = 2 * time.Second
 	// redialAfter is when a peer whose session has ended is dialled again: it
 	// may have been restarted. It doubles with each session that was not longer
-	// than longSession, up to maxLosses times: 4 s.
+	// than longSession and ended while neither fed the other, up to maxLosses
+	// times: 4 s.
 	redialAfter = 500 * time.Millisecond
 	longSession = 2 * time.Minute
 	maxLosses   = 3
