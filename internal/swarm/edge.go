@@ -180,7 +180,7 @@ func (m *Machine) vacant(tr *tree, n *neighbour, infos []wire.PeerInfo) []wire.P
 		if slices.ContainsFunc(infos, func(i wire.PeerInfo) bool { return i.ID == o.id() }) {
 			continue
 		}
-		if infos = append(infos, o.info); len(infos) >= exchangeSize {
+		if infos = append(infos, o.info()); len(infos) >= exchangeSize {
 			break
 		}
 	}
@@ -213,7 +213,7 @@ func (m *Machine) nameParents(tr *tree) {
 		}
 		m.send(c.peer, &wire.Accept{
 			Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: true, Path: tr.path,
-			Others: []wire.PeerInfo{vacancies[i].peer.info},
+			Others: []wire.PeerInfo{vacancies[i].peer.info()},
 		})
 		if vacancies[i].left--; vacancies[i].left == 0 {
 			vacancies = slices.Delete(vacancies, i, i+1)
@@ -338,9 +338,9 @@ func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
 	}
 }
 
-// freeFor returns the free slots in a tree, of free, that a neighbour is told of, and whether somebody would be moved
-// aside for it.
-func (m *Machine) freeFor(tr *tree, n *neighbour, free int) (told int, aside bool) {
+// freeFor returns the free slots in a tree that a neighbour is told of, and
+// whether somebody would be moved aside for it, by the last survey.
+func (m *Machine) freeFor(tr *tree, n *neighbour) (free int, aside bool) {
 	switch {
 	case !m.rooted(tr):
 		return 0, false
@@ -356,12 +356,12 @@ func (m *Machine) freeFor(tr *tree, n *neighbour, free int) (told int, aside boo
 		return 0, false
 	case n.serves():
 		// An edge names those with free places to those that look for one.
-		return free, false
+		return tr.freeNow, false
 	}
-	if free == 0 && n.synced {
-		if _, c := m.lowest(tr, n); c != nil {
+	if tr.freeNow == 0 && n.synced {
+		if _, c := m.lowestSeen(tr, n); c != nil {
 			return 1, true
 		}
 	}
-	return free, false
+	return tr.freeNow, false
 }
