@@ -70,7 +70,8 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: wire.RefuseEpoch})
 		return
 	}
-	if reason := m.refusal(tr, n); reason != 0 {
+	n.trees[tr.index].weight = msg.Weight
+	if reason := m.refusal(tr, n, msg.From); reason != 0 {
 		// It takes this for a full house until it is told of free places again.
 		n.toldOf(tr).any = false
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
@@ -98,8 +99,9 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 	m.nextAssign = min(m.nextAssign, m.now+idleTick)
 }
 
-// refusal returns why a neighbour is not taken as a child, or 0.
-func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
+// refusal returns why a neighbour that asks to be pushed to from a fragment on is
+// not taken as a child, or 0.
+func (m *Machine) refusal(tr *tree, n *neighbour, from wire.Seq) wire.RefuseReason {
 	old := tr.child(n)
 	again := old != nil && !old.leaving
 	switch {
@@ -120,7 +122,7 @@ func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
 		return wire.RefuseFull
 	case again:
 		return 0
-	case m.serving() && tr.staying() >= m.edgeRoom(tr, n):
+	case m.serving() && tr.staying() >= m.edgeRoom(tr, n, from):
 		return wire.RefuseFull
 	case !m.serving() && m.free(tr) == 0:
 		if _, c := m.lowest(tr, n); c == nil {

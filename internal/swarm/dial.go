@@ -94,14 +94,15 @@ func (b *book) connected(id wire.PeerID) {
 	}
 }
 
-// lost notes that a session has ended. An edge that has too many neighbours
-// lets one go for each that comes: to dial it again at once would never end.
-func (b *book) lost(id wire.PeerID, now, lasted time.Duration) {
-	k := b.find(id)
+// lost notes that a session with a neighbour has ended. An edge that has too
+// many lets one go for each that comes: to dial it again at once would never
+// end. But it lets nobody go that it feeds: then it has been restarted.
+func (b *book) lost(n *neighbour, now time.Duration) {
+	k := b.find(n.id())
 	if k == nil || k.dialing {
 		return
 	}
-	if lasted > longSession {
+	if fed := n.kinAt+haveEvery >= n.heard; fed || now-n.up > longSession {
 		k.losses = 0
 	}
 	b.changed()
@@ -177,7 +178,7 @@ func (m *Machine) keepNeighbours() {
 			continue
 		}
 		m.drop(n, "silent") // it is no longer in the list
-		m.book.lost(n.id(), m.now, m.now-n.up)
+		m.book.lost(n, m.now)
 	}
 	for i := 0; m.book.dialing > 0 && i < len(m.book.list); {
 		k := &m.book.list[i]

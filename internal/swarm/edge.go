@@ -16,16 +16,22 @@ import (
 // asks for a place. Who has just come finds less than who plays and has lost
 // a parent. While its queue is long it takes nobody: children that are leaving
 // still get what was cut before, and all of the swarm waits behind that queue.
-func (m *Machine) edgeRoom(tr *tree, n *neighbour) int {
+//
+// Whom it has known for long and who asks for what is past has lost its parent. If
+// many are below it, it may take all of the uplink, and finds the queue too long later.
+func (m *Machine) edgeRoom(tr *tree, n *neighbour, from wire.Seq) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
 	}
-	if m.sentAt > m.now+placeQueue {
-		return 0
-	}
-	share := int64(uplinkShare)
-	if m.now-n.up < newcomerTime {
+	share, queue := int64(uplinkShare), placeQueue
+	switch newcomer := m.now-n.up < newcomerTime; {
+	case newcomer:
 		share = newcomerShare
+	case from > 0 && from < tr.track.newest() && n.trees[tr.index].weight >= heavyWeight:
+		queue, share = orphanQueue, 100
+	}
+	if m.sentAt > m.now+queue {
+		return 0
 	}
 	room := int((m.uplink*share/100 - m.load()) / tr.rate())
 	return min(tr.staying()+max(room, 0), edgePlaces)

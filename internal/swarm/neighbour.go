@@ -195,7 +195,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 func (m *Machine) peerDown(id wire.PeerID) {
 	if n := m.find(id); n != nil {
 		m.remove(n)
-		m.book.lost(id, m.now, m.now-n.up)
+		m.book.lost(n, m.now)
 		m.hurryNeighbours()
 	}
 }

@@ -240,7 +240,8 @@ func (m *Machine) fresh(t *track, n *neighbour) bool {
 // chooseParent returns the best neighbour that has a free place; with aside,
 // also one that would move somebody aside. If there is none and lastResort is
 // set, it returns an edge, which gives temporary places even when it has none,
-// and only then one that would move somebody: that one needs a place as well.
+// and only then one that would move somebody: that one needs a place as well. An
+// orphan with others below it takes such a place if the free one is further down.
 func (m *Machine) chooseParent(tr *tree, lastResort, aside bool) *neighbour {
 	var best, last, moving candidate
 	orphan := m.orphaned(tr)
@@ -271,7 +272,8 @@ func (m *Machine) chooseParent(tr *tree, lastResort, aside bool) *neighbour {
 	if last.n != nil && (best.n == nil || m.tooDeep(tr, best.n, len(last.n.trees[tr.index].path))) {
 		return last.n
 	}
-	if best.n == nil {
+	if best.n == nil || moving.n != nil && orphan && tr.weight() >= aheadWeight &&
+		len(best.n.trees[tr.index].path) > len(moving.n.trees[tr.index].path)+1 {
 		return moving.n
 	}
 	return best.n
@@ -338,7 +340,7 @@ func (m *Machine) subscribe(tr *tree, n *neighbour, why MoveReason) {
 		tr.former = nil
 	}
 	tr.pendingUntil = m.now + 2*n.rtt + timeout
-	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from})
+	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from, Weight: tr.weight()})
 }
 
 func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
