@@ -21,7 +21,7 @@ func deal(p *Pacer, from, d time.Duration, sessions []*Session, has map[*Session
 	refill := func() {
 		for _, s := range sessions {
 			for _, c := range has[s] {
-				p.SetDemand(s, c, 100*packet)
+				p.SetDemand(s, c, 100*packet, 0)
 			}
 		}
 	}
@@ -137,7 +137,7 @@ func TestControlDoesNotWait(t *testing.T) {
 	p.SetUploadLimit(0, 100e3)
 	bulk, control := &Session{}, &Session{}
 	deal(p, 0, time.Second, []*Session{bulk}, map[*Session][]Class{bulk: {Newest}})
-	p.SetDemand(control, Control, packet)
+	p.SetDemand(control, Control, packet, 0)
 	s, c, n := p.Next(time.Second)
 	if s != control || c != Control || n != packet {
 		t.Fatalf("%v %v %d", s == control, c, n)
@@ -163,7 +163,7 @@ func TestBudget(t *testing.T) {
 	if _, ok := p.NextDeadline(time.Minute); ok {
 		t.Error("there is a next time without a budget")
 	}
-	p.SetDemand(s, Control, packet)
+	p.SetDemand(s, Control, packet, 0)
 	if got, c, _ := p.Next(time.Minute); got != s || c != Control {
 		t.Error("control is held back")
 	}
@@ -217,7 +217,7 @@ func TestUplinkAfterLittle(t *testing.T) {
 	}
 	within(t, "estimate", p.Uplink(), 30e3, 0.05)
 	var s Session
-	p.SetDemand(&s, Newest, 1<<20)
+	p.SetDemand(&s, Newest, 1<<20, 0)
 	p.Charge(now, 10e6)
 	if at, ok := p.NextDeadline(now); !ok || at > now+minUplinkInterval {
 		t.Errorf("a debt is looked at again after %v, %v", at-now, ok)
@@ -228,7 +228,7 @@ func TestUplinkAfterLittle(t *testing.T) {
 		if owner, c, n := p.Next(now); owner != nil {
 			p.Sent(now, &s, c, n)
 			p.OnDelivered(now, n, busy)
-			p.SetDemand(&s, Newest, 1<<20)
+			p.SetDemand(&s, Newest, 1<<20, 0)
 			sent += n
 			continue
 		}
@@ -250,7 +250,7 @@ func TestPacerAtRandom(t *testing.T) {
 		s := &sessions[r.IntN(len(sessions))]
 		switch r.IntN(6) {
 		case 0:
-			p.SetDemand(s, Class(r.IntN(numClasses)), r.IntN(5*packet))
+			p.SetDemand(s, Class(r.IntN(numClasses)), r.IntN(5*packet), 0)
 		case 1:
 			p.SetRate(s, float64(r.IntN(3))*50e3)
 		case 2:
@@ -303,7 +303,7 @@ func TestPacerAllocatesNothing(t *testing.T) {
 	round := func() {
 		for i := range sessions {
 			p.SetRate(&sessions[i], 1e5)
-			p.SetDemand(&sessions[i], Newest, 3*packet)
+			p.SetDemand(&sessions[i], Newest, 3*packet, 0)
 		}
 		for range 300 {
 			if s, c, n := p.Next(now); s != nil {
@@ -328,7 +328,7 @@ func BenchmarkPacer(b *testing.B) {
 	sessions := make([]Session, 5000)
 	for i := range sessions {
 		p.SetRate(&sessions[i], 1e6)
-		p.SetDemand(&sessions[i], Class(i%numClasses), 1<<30)
+		p.SetDemand(&sessions[i], Class(i%numClasses), 1<<30, 0)
 	}
 	now := time.Duration(0)
 	b.ReportAllocs()
@@ -340,6 +340,6 @@ func BenchmarkPacer(b *testing.B) {
 			continue
 		}
 		p.Sent(now, s, c, packet)
-		p.SetDemand(s, c, 1<<30)
+		p.SetDemand(s, c, 1<<30, 0)
 	}
 }
