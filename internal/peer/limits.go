@@ -100,6 +100,8 @@ const (
 	// pieceCost times what the machine counts of a piece is what it takes of a line:
 	// headers, and a few repetitions.
 	pieceCost = 1.06
+	// childShare of it is what the machine gives to children at least.
+	childShare = 0.93
 	// smallChange of the capacity is not told: the mean of what is not media
 	// moves by that much all the time.
 	smallChange = 0.05

@@ -102,10 +102,10 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 		u.full = 1
 	}
 	u.last, u.most = carried, max(u.most, mean)
-	if u.full < fullSamples && u.waited < maxFullSamples {
+	queued := 2*u.queues >= u.waited
+	if u.waited < maxFullSamples && (u.full < fullSamples || !u.known && !queued) {
 		return
 	}
-	queued := 2*u.queues >= u.waited
 	u.waited = 0
 	switch {
 	case u.known && u.most > u.rate: // it carries more than was believed
@@ -147,7 +147,9 @@ func (u *uplink) grow(now time.Duration, wire, least float64) {
 		u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
 	case u.known && u.used+least > crampedUplink*u.rate:
 		u.proved = max(u.proved, u.used) // and nothing waited
-		if rate := max(laterGrowth*u.proved, u.used+least); rate > u.rate {
+		// What the machine must be told to take one child more.
+		another := (u.used-u.other+least/startChildren*pieceCost)/childShare + u.other
+		if rate := max(laterGrowth*u.proved, another); rate > u.rate {
 			u.rate, u.next, u.tried = rate, now+laterGrowthTime, true
 		}
 	}

@@ -222,7 +222,7 @@ func (m *Machine) free(tr *tree) int {
 	if m.cfg.Leaf {
 		return 0
 	}
-	free := fanout - tr.staying()
+	free := m.fanout() - tr.staying()
 	if tr.isHome(m.short) {
 		// All of the uplink in one tree still sends every piece before the
 		// next one comes.
@@ -238,6 +238,12 @@ func (m *Machine) free(tr *tree) int {
 		free = min(free, m.slots()-total)
 	}
 	return max(free, 0)
+}
+
+// fanout returns the most children that a viewer has in a tree that is not its home.
+func (m *Machine) fanout() int {
+	within := m.uplink * int64(fanoutTime/time.Millisecond) / (usualPiece * 8 * 1000)
+	return int(min(max(within, leastFanout), maxFanout))
 }
 
 // rate returns the bits a second of a tree, 0 if not known.
