@@ -40,6 +40,8 @@ type Machine struct {
 	nextKeep      time.Duration
 	nextTell      time.Duration
 	nextShed      time.Duration
+	nextMove      time.Duration // of a leaf, from an edge
+	nextDial      time.Duration // of a leaf, to a viewer
 	nextPrune     time.Duration
 	nextAssign    time.Duration
 	nextRebalance time.Duration

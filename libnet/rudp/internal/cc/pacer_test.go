@@ -5,6 +5,7 @@ package cc
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -105,6 +106,57 @@ func TestTurns(t *testing.T) {
 		for _, s := range sessions {
 			within(t, "part", float64(sent[s][Newest]), 20e6/float64(n), 0.15)
 		}
+	}
+}
+
+// On a line that is known older messages go first, and whole, whatever the order in which sessions come; who cannot send
+// now holds up nobody.
+func TestOldestFirst(t *testing.T) {
+	p := NewPacer(0)
+	p.SetLine(0, 1e6)
+	a, b, c := &Session{}, &Session{}, &Session{}
+	const message = 10 * packet
+	left := map[*Session]int{a: message, b: message, c: message}
+	p.SetDemand(c, Newest, message, 3)
+	p.SetDemand(a, Newest, message, 1)
+	p.SetDemand(b, Newest, message, 2)
+	var order []*Session
+	for now := time.Duration(0); len(order) < 30; {
+		s, class, n := p.Next(now)
+		if s == nil {
+			at, ok := p.NextDeadline(now)
+			if !ok {
+				t.Fatalf("nothing more after %d packets", len(order))
+			}
+			now = max(at, now+1)
+			continue
+		}
+		sent := 0
+		for sent < n {
+			sent += packet
+			order = append(order, s)
+		}
+		left[s] -= sent
+		p.Sent(now, s, class, sent)
+		switch {
+		case s == a && left[a] == 4*packet && len(order) < 10:
+			p.SetDemand(a, Newest, 0, 1) // its window is full
+		case len(order) == 10:
+			p.SetDemand(a, Newest, left[a], 1)
+			p.SetDemand(s, Newest, left[s], 2)
+		default:
+			p.SetDemand(s, class, left[s], map[*Session]uint64{a: 1, b: 2, c: 3}[s])
+		}
+	}
+	want := slices.Concat(slices.Repeat([]*Session{a}, 6), slices.Repeat([]*Session{b}, 4), slices.Repeat([]*Session{a}, 4),
+		slices.Repeat([]*Session{b}, 6), slices.Repeat([]*Session{c}, 10))
+	if !slices.Equal(order, want) {
+		name := map[*Session]string{a: "a", b: "b", c: "c"}
+		var got string
+		for _, s := range order {
+			got += name[s]
+		}
+		t.Errorf("sent in the order %s", got)
 	}
 }
 
@@ -248,9 +300,11 @@ func TestPacerAtRandom(t *testing.T) {
 	now := time.Duration(0)
 	for range 20_000 {
 		s := &sessions[r.IntN(len(sessions))]
-		switch r.IntN(6) {
+		switch r.IntN(7) {
+		case 6:
+			p.SetLine(now, float64(r.IntN(2))*2e6)
 		case 0:
-			p.SetDemand(s, Class(r.IntN(numClasses)), r.IntN(5*packet), 0)
+			p.SetDemand(s, Class(r.IntN(numClasses)), r.IntN(5*packet), uint64(r.IntN(100)))
 		case 1:
 			p.SetRate(s, float64(r.IntN(3))*50e3)
 		case 2:
