@@ -70,9 +70,10 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: wire.RefuseEpoch})
 		return
 	}
-	if reason := m.refusal(tr, n); reason != 0 {
+	n.trees[tr.index].weight = msg.Weight
+	if reason := m.refusal(tr, n, msg.From); reason != 0 {
 		// It takes this for a full house until it is told of free places again.
-		n.trees[tr.index].told = false
+		n.toldOf(tr).any = false
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
 		return
 	}
@@ -98,8 +99,9 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 	m.nextAssign = min(m.nextAssign, m.now+idleTick)
 }
 
-// refusal returns why a neighbour is not taken as a child, or 0.
-func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
+// refusal returns why a neighbour that asks to be pushed to from a fragment on is
+// not taken as a child, or 0.
+func (m *Machine) refusal(tr *tree, n *neighbour, from wire.Seq) wire.RefuseReason {
 	old := tr.child(n)
 	again := old != nil && !old.leaving
 	switch {
@@ -120,7 +122,7 @@ func (m *Machine) refusal(tr *tree, n *neighbour) wire.RefuseReason {
 		return wire.RefuseFull
 	case again:
 		return 0
-	case m.serving() && tr.staying() >= m.edgeRoom(tr, n):
+	case m.serving() && tr.staying() >= m.edgeRoom(tr, n, from):
 		return wire.RefuseFull
 	case !m.serving() && m.free(tr) == 0:
 		if _, c := m.lowest(tr, n); c == nil {
@@ -153,10 +155,10 @@ func (m *Machine) accept(tr *tree, c *child) {
 	case c.temporary:
 		msg.Others = m.others(tr, c.peer)
 	case m.outranked(tr, c):
-		msg.Others = []wire.PeerInfo{tr.parent.info}
+		msg.Others = []wire.PeerInfo{tr.parent.info()}
 	}
-	rt := &c.peer.trees[tr.index]
-	rt.told, rt.toldPath, rt.toldWeight = true, tr.path, tr.weight()
+	t := c.peer.toldOf(tr)
+	t.any, t.path, t.weight = true, tr.pathNumber, tr.weight()
 	m.send(c.peer, msg)
 }
 
@@ -165,7 +167,7 @@ func (m *Machine) others(tr *tree, n *neighbour) []wire.PeerInfo {
 	var infos []wire.PeerInfo
 	for _, c := range tr.children {
 		if c.peer != n && !c.leaving && !c.temporary && !c.peer.leaf() && c.peer.role() == n.role() {
-			infos = append(infos, c.peer.info)
+			infos = append(infos, c.peer.info())
 		}
 	}
 	m.rng.Shuffle(len(infos), func(i, j int) { infos[i], infos[j] = infos[j], infos[i] })
@@ -242,29 +244,8 @@ func (m *Machine) free(tr *tree) int {
 
 // fanout returns the most children that a viewer has in a tree that is not its home.
 func (m *Machine) fanout() int {
-	within := m.uplink * int64(fanoutTime/time.Millisecond) / (usualPiece * 8 * 1000)
-	return int(min(max(within, leastFanout), maxFanout))
-}
-
-// rate returns the bits a second of a tree, 0 if not known.
-func (tr *tree) rate() int64 {
-	return int64(tr.track.info.Bitrate) / int64(tr.track.info.Substreams)
-}
-
-// rate is what all trees carry together, in bits a second.
-func (m *Machine) rate() (rate int64) {
-	for _, tr := range m.trees {
-		rate += tr.rate()
-	}
-	return rate
-}
-
-// forChildren returns what of a viewer's uplink children may take, in bits a second.
-func (m *Machine) forChildren() int64 {
-	if m.uplink >= fastUplink {
-		return m.uplink * fastShare / 100
-	}
-	return m.uplink * childShare / 100
+	const childBits = usualPiece * 8 * int64(time.Second) / int64(fanoutTime)
+	return int(min(max(m.uplink/childBits, leastFanout), maxFanout))
 }
 
 // load returns the bits a second that go to children.
@@ -274,39 +255,6 @@ func (m *Machine) load() int64 {
 		load += tr.rate() * int64(tr.staying())
 	}
 	return load
-}
-
-// leaf reports whether the peer shares nothing, because it is told so or
-// because its uplink carries nobody: then all of that is needed to say what it
-// misses and what has come.
-func (m *Machine) leaf() bool {
-	return m.cfg.Leaf || m.cfg.Role == wire.RoleViewer && len(m.trees) > 0 && m.slots() == 0
-}
-
-// gives returns what children can have of the peer, in bits a second.
-func (m *Machine) gives() int64 {
-	if len(m.trees) == 0 {
-		return 0
-	}
-	n := m.slots()
-	if m.uplink <= 0 && m.cfg.Slots == 0 {
-		n = min(n, len(m.trees))
-	}
-	return int64(n) * m.rate() / int64(len(m.trees))
-}
-
-// slots returns how many children in all trees the peer can carry.
-func (m *Machine) slots() int {
-	if m.cfg.Leaf {
-		return 0
-	}
-	if m.cfg.Slots > 0 {
-		return m.cfg.Slots
-	}
-	if rate := m.rate(); m.uplink > 0 && rate > 0 {
-		return int(m.forChildren() * int64(len(m.trees)) / rate)
-	}
-	return defaultCopies * len(m.trees)
 }
 
 // displace makes room for a peer that can carry more than one of the children:
@@ -319,7 +267,7 @@ func (m *Machine) displace(tr *tree, n *neighbour) {
 	c.temporary, c.demoted = true, m.now
 	others := m.others(in, c.peer)
 	if in == tr {
-		others = append([]wire.PeerInfo{n.info}, others[:min(len(others), exchangeSize-1)]...)
+		others = append([]wire.PeerInfo{n.info()}, others[:min(len(others), exchangeSize-1)]...)
 	}
 	m.send(c.peer, &wire.Accept{
 		Epoch: m.epoch.Tag(), Tree: in.id, Temporary: true, Path: in.path, Others: others,

@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -23,7 +24,15 @@ type known struct {
 }
 
 // book lists the peers that could be dialled, oldest first.
-type book struct{ list []known }
+type book struct {
+	list    []known
+	dialing int // of them
+	// nobodyUntil is before when there is nobody to dial, unless something changes.
+	nobodyUntil time.Duration
+}
+
+// changed notes that somebody may be there to be dialled.
+func (b *book) changed() { b.nobodyUntil = 0 }
 
 func (b *book) find(id wire.PeerID) *known {
 	for i := range b.list {
@@ -35,6 +44,7 @@ func (b *book) find(id wire.PeerID) *known {
 }
 
 func (b *book) add(info wire.PeerInfo, urgent bool) {
+	b.changed()
 	if k := b.find(info.ID); k != nil {
 		k.urgent = k.urgent || urgent
 		if len(info.Addrs) > 0 {
@@ -53,7 +63,25 @@ func (b *book) add(info wire.PeerInfo, urgent bool) {
 }
 
 func (b *book) forget(id wire.PeerID) {
-	b.list = slices.DeleteFunc(b.list, func(k known) bool { return k.id == id })
+	if k := b.find(id); k != nil {
+		b.end(k)
+		b.list = slices.DeleteFunc(b.list, func(k known) bool { return k.id == id })
+	}
+}
+
+// dial notes that a peer is dialled.
+func (b *book) dial(k *known, until time.Duration) {
+	b.dialing++
+	k.dialing, k.after = true, until
+}
+
+// end notes that a peer is not dialled any more.
+func (b *book) end(k *known) {
+	if k.dialing {
+		b.dialing--
+		k.dialing = false
+	}
+	b.changed()
 }
 
 func (b *book) connected(id wire.PeerID) {
@@ -61,20 +89,23 @@ func (b *book) connected(id wire.PeerID) {
 		if k.dialing {
 			k.after = 0
 		}
-		k.dialing, k.urgent, k.tries = false, false, 0
+		b.end(k)
+		k.urgent, k.tries = false, 0
 	}
 }
 
-// lost notes that a session has ended. An edge that has too many neighbours
-// lets one go for each that comes: to dial it again at once would never end.
-func (b *book) lost(id wire.PeerID, now, lasted time.Duration) {
-	k := b.find(id)
+// lost notes that a session with a neighbour has ended. An edge that has too
+// many lets one go for each that comes: to dial it again at once would never
+// end. But it lets nobody go that it feeds: then it has been restarted.
+func (b *book) lost(n *neighbour, now time.Duration) {
+	k := b.find(n.id())
 	if k == nil || k.dialing {
 		return
 	}
-	if lasted > longSession {
+	if fed := n.kinAt+haveEvery >= n.heard; fed || now-n.up > longSession {
 		k.losses = 0
 	}
+	b.changed()
 	k.after = now + redialAfter<<k.losses
 	k.losses = min(k.losses+1, maxLosses)
 }
@@ -84,7 +115,8 @@ func (b *book) failed(id wire.PeerID, now time.Duration) {
 	if k == nil || !k.dialing {
 		return
 	}
-	k.dialing, k.urgent = false, false
+	b.end(k)
+	k.urgent = false
 	k.after = now + dialBackoff
 	if k.role == wire.RoleViewer {
 		k.after = now + dialBackoff<<k.tries // there are others, while all wait for an edge
@@ -101,10 +133,10 @@ func (b *book) addrs(id wire.PeerID) []netip.AddrPort {
 	return nil
 }
 
-// dialing returns the dials under way to peers of a role.
-func (b *book) dialing(role wire.Role) int {
+// dialingRole returns the dials under way to peers of a role.
+func (b *book) dialingRole(role wire.Role) int {
 	n := 0
-	for i := range b.list {
+	for i := 0; b.dialing > 0 && i < len(b.list); i++ {
 		if k := &b.list[i]; k.dialing && k.role == role {
 			n++
 		}
@@ -146,9 +178,9 @@ func (m *Machine) keepNeighbours() {
 			continue
 		}
 		m.drop(n, "silent") // it is no longer in the list
-		m.book.lost(n.id(), m.now, m.now-n.up)
+		m.book.lost(n, m.now)
 	}
-	for i := 0; i < len(m.book.list); {
+	for i := 0; m.book.dialing > 0 && i < len(m.book.list); {
 		k := &m.book.list[i]
 		id := k.id
 		if k.dialing && m.now >= k.after {
@@ -173,19 +205,12 @@ func (m *Machine) keepNeighbours() {
 
 // dialOne dials one peer, if one is needed and known.
 func (m *Machine) dialOne() bool {
-	dialing := 0
-	var have [wire.RoleViewer + 1]int // neighbours, and those being dialled, by role
-	for _, n := range m.neighbours {
-		have[n.role()]++
-	}
-	for i := range m.book.list {
-		if k := &m.book.list[i]; k.dialing {
-			dialing++
-			have[k.role]++
-		}
-	}
-	if dialing >= dialsAtOnce || dialing > 0 && m.leaf() {
+	if m.now < m.book.nobodyUntil || m.book.dialing >= dialsAtOnce || m.book.dialing > 0 && m.leaf() {
 		return false
+	}
+	have := m.roles // neighbours, and those being dialled
+	for role := range have {
+		have[role] += m.book.dialingRole(wire.Role(role))
 	}
 	k := m.drawKnown(&have)
 	if k == nil {
@@ -200,17 +225,23 @@ func (m *Machine) dialOne() bool {
 	if k.urgent && k.role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
 		return false
 	}
-	k.dialing, k.after = true, m.now+dialTimeout
+	m.book.dial(k, m.now+dialTimeout)
 	m.emit(Dial{Peer: wire.PeerInfo{ID: k.id, Role: k.role, Addrs: k.addrs}})
 	return true
 }
 
 // drawKnown chooses whom to dial: possible parents first, then edges, then anybody.
-func (m *Machine) drawKnown(have *[wire.RoleViewer + 1]int) *known {
+func (m *Machine) drawKnown(have *roles) *known {
 	var able [maxKnown]uint8
-	n, urgent := 0, false
+	n, urgent, again := 0, false, m.nextPrune
+	if m.now >= again {
+		again = math.MaxInt64
+	}
 	for i := range m.book.list {
 		k := &m.book.list[i]
+		if !k.dialing && m.now < k.after {
+			again = min(again, k.after)
+		}
 		if k.dialing || m.now < k.after || !m.needs(k, have) || m.find(k.id) != nil {
 			continue
 		}
@@ -224,6 +255,7 @@ func (m *Machine) drawKnown(have *[wire.RoleViewer + 1]int) *known {
 		}
 	}
 	if n == 0 {
+		m.book.nobodyUntil = again
 		return nil
 	}
 	return &m.book.list[able[m.rng.IntN(n)]]
@@ -236,7 +268,7 @@ func (m *Machine) searched() int {
 }
 
 // needs reports whether a neighbour like k is missing.
-func (m *Machine) needs(k *known, have *[wire.RoleViewer + 1]int) bool {
+func (m *Machine) needs(k *known, have *roles) bool {
 	role := k.role
 	switch {
 	case m.cfg.Role != wire.RoleViewer:
@@ -298,10 +330,8 @@ func (m *Machine) wantPeers() {
 	if !short || m.now < m.nextWant || !m.live && len(m.neighbours) > 0 {
 		return
 	}
-	for i := range m.book.list {
-		if m.book.list[i].dialing {
-			return
-		}
+	if m.book.dialing > 0 {
+		return
 	}
 	m.nextWant = m.now + wantEvery
 	m.emit(WantPeers{N: targetViewers})
@@ -312,7 +342,7 @@ func (m *Machine) endGrace() {
 	if m.cfg.Role != wire.RoleViewer || m.now >= m.edgesFrom {
 		return
 	}
-	waiting := m.book.dialing(wire.RoleViewer) > 0
+	waiting := m.book.dialingRole(wire.RoleViewer) > 0
 	for _, n := range m.neighbours {
 		waiting = waiting || n.role() == wire.RoleViewer && !n.synced
 	}
@@ -340,16 +370,16 @@ func (m *Machine) exchange() {
 	m.rng.Shuffle(len(viewers), func(i, j int) { viewers[i], viewers[j] = viewers[j], viewers[i] })
 	msg := &wire.Peers{Peers: make([]wire.PeerInfo, 0, exchangeSize)}
 	for _, n := range viewers[1:min(len(viewers), exchangeSize+1)] {
-		msg.Peers = append(msg.Peers, n.info)
+		msg.Peers = append(msg.Peers, n.info())
 	}
 	m.send(viewers[0], msg)
 }
 
 func (m *Machine) onPeers(n *neighbour, msg *wire.Peers) {
-	if m.now-n.told < exchangeLimit {
+	if m.now-n.named < exchangeLimit {
 		m.stats.Nonsense++
 		return
 	}
-	n.told = m.now
+	n.named = m.now
 	m.introduced(msg.Peers, false)
 }

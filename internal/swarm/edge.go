@@ -16,16 +16,22 @@ import (
 // asks for a place. Who has just come finds less than who plays and has lost
 // a parent. While its queue is long it takes nobody: children that are leaving
 // still get what was cut before, and all of the swarm waits behind that queue.
-func (m *Machine) edgeRoom(tr *tree, n *neighbour) int {
+//
+// Whom it has known for long and who asks for what is past has lost its parent. If
+// many are below it, it may take all of the uplink, and finds the queue too long later.
+func (m *Machine) edgeRoom(tr *tree, n *neighbour, from wire.Seq) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
 	}
-	if m.sentAt > m.now+placeQueue {
-		return 0
-	}
-	share := int64(uplinkShare)
-	if m.now-n.up < newcomerTime {
+	share, queue := int64(uplinkShare), placeQueue
+	switch newcomer := m.now-n.up < newcomerTime; {
+	case newcomer:
 		share = newcomerShare
+	case from > 0 && from < tr.track.newest() && n.trees[tr.index].weight >= heavyWeight:
+		queue, share = orphanQueue, 100
+	}
+	if m.sentAt > m.now+queue {
+		return 0
 	}
 	room := int((m.uplink*share/100 - m.load()) / tr.rate())
 	return min(tr.staying()+max(room, 0), edgePlaces)
@@ -174,7 +180,7 @@ func (m *Machine) vacant(tr *tree, n *neighbour, infos []wire.PeerInfo) []wire.P
 		if slices.ContainsFunc(infos, func(i wire.PeerInfo) bool { return i.ID == o.id() }) {
 			continue
 		}
-		if infos = append(infos, o.info); len(infos) >= exchangeSize {
+		if infos = append(infos, o.info()); len(infos) >= exchangeSize {
 			break
 		}
 	}
@@ -207,7 +213,7 @@ func (m *Machine) nameParents(tr *tree) {
 		}
 		m.send(c.peer, &wire.Accept{
 			Epoch: m.epoch.Tag(), Tree: tr.id, Temporary: true, Path: tr.path,
-			Others: []wire.PeerInfo{vacancies[i].peer.info},
+			Others: []wire.PeerInfo{vacancies[i].peer.info()},
 		})
 		if vacancies[i].left--; vacancies[i].left == 0 {
 			vacancies = slices.Delete(vacancies, i, i+1)
@@ -332,9 +338,9 @@ func (m *Machine) rebalance(role wire.Role, candidates []*neighbour) {
 	}
 }
 
-// freeFor returns the free slots in a tree, of free, that a neighbour is told of, and whether somebody would be moved
-// aside for it.
-func (m *Machine) freeFor(tr *tree, n *neighbour, free int) (told int, aside bool) {
+// freeFor returns the free slots in a tree that a neighbour is told of, and
+// whether somebody would be moved aside for it, by the last survey.
+func (m *Machine) freeFor(tr *tree, n *neighbour) (free int, aside bool) {
 	switch {
 	case !m.rooted(tr):
 		return 0, false
@@ -350,12 +356,12 @@ func (m *Machine) freeFor(tr *tree, n *neighbour, free int) (told int, aside boo
 		return 0, false
 	case n.serves():
 		// An edge names those with free places to those that look for one.
-		return free, false
+		return tr.freeNow, false
 	}
-	if free == 0 && n.synced {
-		if _, c := m.lowest(tr, n); c != nil {
+	if tr.freeNow == 0 && n.synced {
+		if _, c := m.lowestSeen(tr, n); c != nil {
 			return 1, true
 		}
 	}
-	return free, false
+	return tr.freeNow, false
 }

@@ -15,10 +15,13 @@ func (m *Machine) tell() {
 		return
 	}
 	m.nextTell = m.now + edgeHaveEvery
+	m.survey()
 	for _, tr := range m.trees {
-		tr.freeNow = m.free(tr) // the same for all who are told
 		for _, c := range tr.children {
-			c.peer.fedAt, c.peer.kinAt = m.now, m.now
+			c.peer.kinAt = m.now
+			if m.serving() {
+				c.peer.fedAt = m.now
+			}
 		}
 		if tr.parent != nil {
 			tr.parent.kinAt = m.now
@@ -32,12 +35,12 @@ func (m *Machine) tell() {
 		if m.now+early >= n.nextHave {
 			n.nextHave = m.now + m.haveInterval(n)
 			m.tellHave(n)
-			m.tellTrees(n, true)
+			m.tellTrees(n)
 		}
 		m.nextTell = min(m.nextTell, n.nextHave)
 		if m.keepsWarm(n) {
 			if m.now-n.spoken >= kinEvery {
-				m.tellTrees(n, true)
+				m.tellTrees(n)
 			}
 			m.nextTell = min(m.nextTell, n.spoken+kinEvery)
 		}
@@ -70,13 +73,14 @@ func (m *Machine) haveInterval(n *neighbour) time.Duration {
 
 // tellAll tells a neighbour everything, at a session's or an epoch's start.
 func (m *Machine) tellAll(n *neighbour) {
-	for i := range n.trees {
-		n.trees[i].told = false
+	for _, tr := range m.trees {
+		n.toldOf(tr).any = false
 	}
-	for i := range n.tracks {
-		n.tracks[i].full = false
+	for _, t := range m.tracks {
+		n.track(t).full = false
 	}
-	m.tellTrees(n, false)
+	m.survey()
+	m.tellTrees(n)
 	m.tellHave(n)
 	n.nextHave = m.now + m.haveInterval(n)
 	m.nextTell = min(m.nextTell, n.nextHave)
@@ -92,7 +96,7 @@ func (m *Machine) tellHave(n *neighbour) {
 	msg := m.out.NewHave()
 	msg.Epoch, msg.Tracks = m.epoch.Tag(), msg.Tracks[:0]
 	for _, t := range m.tracks {
-		rt := &n.tracks[t.index]
+		rt := n.track(t)
 		msg.Tracks = slices.Grow(msg.Tracks, 1)
 		th := &msg.Tracks[:len(msg.Tracks)+1][len(msg.Tracks)]
 		if m.trackHave(n, t, rt, th) {
@@ -135,7 +139,7 @@ func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack, th *wire.Tr
 	case m.serving():
 		// An edge has everything up to the newest.
 	default:
-		for i := rt.cursor; i < t.changes.total; i++ {
+		for i := rt.cursor; i != t.changes.total; i++ {
 			seq := t.changes.seqs[i%changeLog]
 			f := t.frag(seq)
 			if f == nil || n.hasAllOf(t, f) {
@@ -164,7 +168,7 @@ func (m *Machine) trackHave(n *neighbour, t *track, rt *remoteTrack, th *wire.Tr
 // hasAllOf reports whether the neighbour is known to have all that we have of
 // a fragment.
 func (n *neighbour) hasAllOf(t *track, f *fragment) bool {
-	ring := &n.tracks[t.index].have
+	ring := &n.track(t).have
 	covered, late := ring.covers(f.seq)
 	if !covered {
 		return late
@@ -256,11 +260,13 @@ func (m *Machine) onHave(n *neighbour, msg *wire.Have) {
 			m.stats.Nonsense++
 			continue
 		}
-		rt := &n.tracks[t.index]
-		if !rt.any {
+		rt := n.track(t)
+		first := !rt.any
+		if first {
 			rt.any, rt.newest = true, th.Newest
 		}
 		rt.before, rt.newest = rt.newest, max(rt.newest, th.Newest)
+		t.claims.add(n, rt, first)
 		m.learn(t, n, th)
 		size := t.ringSize()
 		for j := range th.Fragments {
@@ -327,32 +333,3 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 }
 
 func (t *track) backlogged() bool { return !t.empty() && t.frags.at(0).backlog }
-
-// likelyNewest returns the newest fragment that two viewers, if there are two,
-// say exists: one liar is not believed. An edge's word counts when it has been
-// said for one have-map longer: the edge has what is still on its way to
-// everybody else, and who takes that for late asks for it.
-func (m *Machine) likelyNewest(t *track) wire.Seq {
-	var served, before, first, second wire.Seq // of edges, and the two highest of viewers
-	viewers, servers := 0, 0
-	for _, n := range m.neighbours {
-		rt := &n.tracks[t.index]
-		switch {
-		case !rt.any:
-		case n.serves():
-			servers++
-			served, before = max(served, rt.newest), max(before, rt.before)
-		default:
-			viewers++
-			second = max(second, min(first, rt.newest))
-			first = max(first, rt.newest)
-		}
-	}
-	switch {
-	case viewers > 1:
-		return max(before, second)
-	case servers == 0 && viewers == 1:
-		return first
-	}
-	return served
-}

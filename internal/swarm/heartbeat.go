@@ -8,28 +8,36 @@ import (
 	"p2plive/internal/wire"
 )
 
-// tellTrees tells a neighbour what has changed in the trees. Where many are told,
-// freeNow says how many children each tree can take.
-func (m *Machine) tellTrees(n *neighbour, many bool) {
+// told is what a neighbour was told of the peer's place in a tree.
+type told struct {
+	path   uint32 // its number, 0 where paths are not told
+	free   uint8
+	weight uint8
+	aside  bool // somebody would be moved aside for the free place
+	any    bool
+}
+
+// same reports whether there is nothing new in s. How many places are free does
+// not matter as long as there is one.
+func (t *told) same(s *told) bool {
+	return t.any && t.path == s.path && t.weight == s.weight && t.aside == s.aside && (t.free == 0) == (s.free == 0)
+}
+
+// tellTrees tells a neighbour what has changed in the trees since the survey.
+func (m *Machine) tellTrees(n *neighbour) {
 	var news []wire.TreeState
-	due := m.now-n.beat >= beatEvery && (m.leaf() || n.serves()) || m.now-n.spoken >= kinEvery && m.keepsWarm(n)
+	due := (m.leaf() || n.serves()) && m.now-n.beat >= beatEvery || m.now-n.spoken >= kinEvery && m.keepsWarm(n)
 	for _, tr := range m.trees {
-		rt := &n.trees[tr.index]
-		due = due || !rt.told
-		free := tr.freeNow
-		if !many {
-			free = m.free(tr)
+		old, s := n.toldOf(tr), m.stateFor(tr, n)
+		due = due || !old.any
+		if old.same(&s) {
+			continue
 		}
-		s := m.stateFor(tr, n, free)
-		same := rt.told && (s.Free == 0) == (rt.toldFree == 0) && s.Aside == rt.toldAside && s.Weight == rt.toldWeight &&
-			slices.Equal(s.Path, rt.toldPath)
-		if !same {
-			rt.note(s)
-			if news == nil {
-				news = make([]wire.TreeState, 0, len(m.trees))
-			}
-			news = append(news, s)
+		*old = s
+		if news == nil {
+			news = make([]wire.TreeState, 0, len(m.trees))
 		}
+		news = append(news, tr.state(s))
 	}
 	if len(news) > 0 || due || len(m.trees) == 0 && !n.synced {
 		n.beat = m.now
@@ -39,27 +47,44 @@ func (m *Machine) tellTrees(n *neighbour, many bool) {
 
 // tellTree tells a neighbour of one tree at once.
 func (m *Machine) tellTree(n *neighbour, tr *tree) {
-	s := m.stateFor(tr, n, m.free(tr))
-	n.trees[tr.index].note(s)
+	m.survey()
+	s := m.stateFor(tr, n)
+	*n.toldOf(tr) = s
 	m.send(n, &wire.Heartbeat{
-		Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: []wire.TreeState{s},
+		Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: []wire.TreeState{tr.state(s)},
 	})
 }
 
-func (rt *remoteTree) note(s wire.TreeState) {
-	rt.told, rt.toldFree, rt.toldAside, rt.toldWeight, rt.toldPath = true, s.Free, s.Aside, s.Weight, s.Path
+// survey looks how many children each tree takes, and which one would make
+// room for another: the same for all neighbours that are told.
+func (m *Machine) survey() {
+	if m.serving() {
+		return // it has places by other rules
+	}
+	for _, tr := range m.trees {
+		tr.freeNow, tr.lowestNow = m.free(tr), m.lowestChild(tr)
+	}
 }
 
 // stateFor returns what a neighbour needs to know of a tree: paths only if it
 // might become a child, the weight only if it is the parent.
-func (m *Machine) stateFor(tr *tree, n *neighbour, free int) wire.TreeState {
-	free, aside := m.freeFor(tr, n, free)
-	s := wire.TreeState{Tree: tr.id, Free: uint8(min(free, wire.MaxFree)), Aside: aside}
+func (m *Machine) stateFor(tr *tree, n *neighbour) told {
+	free, aside := m.freeFor(tr, n)
+	s := told{free: uint8(min(free, wire.MaxFree)), aside: aside, any: true}
 	if m.serving() || !n.serves() {
-		s.Path = tr.path
+		s.path = tr.pathNumber
 	}
 	if tr.parent == n || tr.pending == n {
-		s.Weight = tr.weight()
+		s.weight = tr.weight()
+	}
+	return s
+}
+
+// state is how a neighbour is told.
+func (tr *tree) state(t told) wire.TreeState {
+	s := wire.TreeState{Tree: tr.id, Free: t.free, Aside: t.aside, Weight: t.weight}
+	if t.path > 0 {
+		s.Path = tr.path
 	}
 	return s
 }

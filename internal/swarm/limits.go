@@ -128,6 +128,10 @@ const (
 	// heavyWeight is the logarithm of the number of peers below for whose sake
 	// an edge is burdened rather than a parent taken far down.
 	heavyWeight = 3
+	// aheadWeight is so for whose sake an orphan's new parent moves somebody aside
+	// although there is a free place two hops further down. With 1 as many more
+	// look for places as are helped.
+	aheadWeight = 2
 	// settleTime is how long a peer in a temporary place takes no children:
 	// it is about to move.
 	settleTime = 3 * time.Second
@@ -281,6 +285,11 @@ const (
 	// placeQueue is the queue beyond which an edge takes no child: above
 	// busyQueue, so that what newcomers fetch gives way to the places that they need.
 	placeQueue = 80 * time.Millisecond
+	// orphanQueue is so for those that have lost their parent and have many below
+	// them: the delay is less than a place further down would cost all of these.
+	// Where one of two edges goes, 1,000 viewers stall 289 times with eight seeds
+	// without, 72 times with it, and 9 times if orphans may have all of the uplink.
+	orphanQueue = 200 * time.Millisecond
 	// spareTime is how long an edge that could not answer is not asked again:
 	// a crowd that asks takes its uplink for nothing but refusals.
 	spareTime = 500 * time.Millisecond
@@ -354,7 +363,8 @@ const (
 	dialBackoff = 2 * time.Second
 	// redialAfter is when a peer whose session has ended is dialled again: it
 	// may have been restarted. It doubles with each session that was not longer
-	// than longSession, up to maxLosses times: 4 s.
+	// than longSession and ended while neither fed the other, up to maxLosses
+	// times: 4 s.
 	redialAfter = 500 * time.Millisecond
 	longSession = 2 * time.Minute
 	maxLosses   = 3

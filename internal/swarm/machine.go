@@ -11,61 +11,66 @@ import (
 )
 
 // Machine is the swarm's logic for one peer in one stream. It is not safe for
-// use by several goroutines at once.
+// use by several goroutines at once. What each event needs stands first.
 type Machine struct {
-	cfg   Config
-	short wire.PathID
-	rng   *rand.Rand
-	now   time.Duration
-
-	epoch  wire.Epoch
-	live   bool // a catalog is known
-	ended  bool // the source has said good-bye
-	tracks []*track
-	trees  []*tree // of all tracks
+	now          time.Duration
+	out          Outbox        // while an event is handled
+	nextWork     time.Duration // when there is something to do
+	wakeAt       time.Duration // what the runner was asked for last
+	asleep       bool          // the runner was asked for nothing, or has come
+	hungry       bool          // a piece is overdue and nobody is known to have it
+	live         bool          // a catalog is known
+	ended        bool          // the source has said good-bye
+	epoch        wire.Epoch
+	backlogAsked int // pieces of the backlog asked for and not yet come
 
 	// neighbours stand in order of arrival: all loops go over the slice, since
 	// the order of a map differs from run to run.
 	neighbours []*neighbour
 	keys       []uint64                   // the first bytes of their ids
 	byID       map[wire.PeerID]*neighbour // of many
-	book       book
+	rng        *rand.Rand
 
-	uplink        int64
-	asks          float64       // pieces that may be asked for now
-	askedAt       time.Duration // when that was renewed
-	sentAt        time.Duration // when all that was emitted has left, if the uplink is known
-	backlogAsked  int           // pieces of the backlog asked for and not yet come
-	nextWork      time.Duration
-	nextKeep      time.Duration
-	nextTell      time.Duration
-	nextShed      time.Duration
+	tracks   []*track
+	trees    []*tree // of all tracks
+	nextKeep time.Duration
+	nextTell time.Duration
+
+	uplink   int64
+	rates    rates
+	asks     float64       // pieces that may be asked for now
+	askedAt  time.Duration // when that was renewed
+	sentAt   time.Duration // when all that was emitted has left, if the uplink is known
+	nextShed time.Duration
+
+	cfg           Config
+	short         wire.PathID
+	book          book
+	roles         roles // of the neighbours
+	nextPrune     time.Duration
 	nextMove      time.Duration // of a leaf, from an edge
 	nextDial      time.Duration // of a leaf, to a viewer
-	nextPrune     time.Duration
 	nextAssign    time.Duration
 	nextRebalance time.Duration
 	nextWant      time.Duration
 	nextExchange  time.Duration
 	edgesFrom     time.Duration // an edge is not burdened before
-	wakeAt        time.Duration // what the runner was asked for last
-	hungry        bool          // a piece is overdue and nobody is known to have it
-	asleep        bool          // the runner was asked for nothing, or has come
 
-	out   Outbox // while an event is handled
 	stats Stats
 }
 
 // New returns the machine of a peer that knows nobody yet.
 func New(cfg Config) *Machine {
 	cfg = cfg.withDefaults()
-	return &Machine{
+	m := &Machine{
 		cfg:    cfg,
 		short:  cfg.Self.PathID(),
 		rng:    rand.New(rand.NewPCG(cfg.Seed, 0x70327020)),
 		uplink: cfg.Uplink,
 		asleep: true,
 	}
+	m.measure()
+	return m
 }
 
 // Handle takes an event at the given time, counted from any fixed moment and
@@ -119,6 +124,7 @@ func (m *Machine) event(ev Event) {
 		}
 	case Capacity:
 		m.uplink = max(ev.Uplink, 0)
+		m.measure()
 	case Tick:
 		m.asleep = true
 	}
@@ -285,6 +291,7 @@ func (m *Machine) catalogSet(ev CatalogSet) {
 	for _, info := range ev.Tracks {
 		m.setTrack(info)
 	}
+	m.measure()
 	for _, n := range m.neighbours {
 		if fresh {
 			n.forget(m)
@@ -314,8 +321,10 @@ func (m *Machine) setTrack(info TrackInfo) {
 		t.begin(0, m.now)
 		t.playing = true
 	}
-	for i := range info.Substreams {
-		tr := &tree{id: wire.Tree{Track: info.ID, Substream: wire.Substream(i)}, track: t, index: len(m.trees)}
+	trees := make([]tree, info.Substreams) // side by side
+	for i := range trees {
+		tr := &trees[i]
+		*tr = tree{id: wire.Tree{Track: info.ID, Substream: wire.Substream(i)}, track: t, index: len(m.trees)}
 		t.trees = append(t.trees, tr)
 		m.trees = append(m.trees, tr)
 	}

@@ -4,42 +4,57 @@ package swarm
 
 import (
 	"encoding/binary"
+	"net/netip"
 	"slices"
 	"time"
 
 	"p2plive/internal/wire"
 )
 
-// neighbour is a peer with an open session. What every message from it touches
-// stands first: in a large swarm memory is what takes time.
+// neighbour is a peer with an open session. In a large swarm memory is what
+// takes time, so three cache lines hold all that the many events need: who it
+// is and when it spoke, what it was told, and its pieces.
 type neighbour struct {
-	info   wire.PeerInfo
-	heard  time.Duration
-	gap    time.Duration // between what it said, at most, of late
-	short  wire.PathID
-	tracks []remoteTrack // by track index
-	trees  []remoteTree  // by tree index
-	first  [1]remoteTrack
-
-	rtt       time.Duration
-	nextHave  time.Duration
-	fedAt     time.Duration // when it was last seen to be a child
-	beat      time.Duration // when it was last sent a heartbeat
-	spoken    time.Duration // when it was last sent anything
-	kinAt     time.Duration // when it was last seen to be a parent or child
-	slots     uint16
+	ident     wire.PeerID
+	kind      wire.Role
 	slotsTold bool
 	synced    bool // it has spoken of the epoch that we are in
+	slots     uint16
+	heard     time.Duration
+	gap       time.Duration // between what it said, at most, of late
+	rtt       time.Duration
 
+	spoken   time.Duration // when it was last sent anything
+	nextHave time.Duration
+	kinAt    time.Duration // when it was last seen to be a parent or child
+	short    wire.PathID
+	told     [fewTrees]told // of our place in the first trees
+
+	first remoteTrack // its pieces of the first track
+
+	trees  []remoteTree  // by tree index
+	more   *moreTracks   // nil where there are no more
+	fedAt  time.Duration // when an edge last saw it to be a child
+	beat   time.Duration // when it was last sent a heartbeat
 	asked  int           // pieces asked of it and not yet come
 	spared time.Duration // an edge has too much to do, and is not asked before
 	fails  int           // answers that did not come in time, since the last that did
 	reply  delayMeter
 	up     time.Duration
-	told   time.Duration // when it last told of other peers
+	named  time.Duration // when it last told of other peers
 	tokens bucket
 	again  map[wire.PieceID]uint8
 	places int // an edge's permanent places, counted while assigning
+	addrs  []netip.AddrPort
+}
+
+// fewTrees are those of one track: most streams have no more.
+const fewTrees = 4
+
+// moreTracks is for streams of several tracks.
+type moreTracks struct {
+	tracks []remoteTrack // after the first
+	told   []told        // of the trees after the first ones
 }
 
 // remoteTrack is what is known of a neighbour's pieces.
@@ -48,27 +63,42 @@ type remoteTrack struct {
 	before wire.Seq // what was newest when it last told
 	any    bool
 	full   bool   // it was told of everything once
-	cursor uint64 // changes that it was told of
+	cursor uint32 // changes that it was told of
 	have   setRing
 }
 
-// remoteTree is a neighbour's place in a tree, and what it was told of ours.
+// remoteTree is a neighbour's place in a tree.
 type remoteTree struct {
 	path         []wire.PathID
 	badUntil     time.Duration // not to be chosen as a parent before
 	free, weight uint8
 	aside        bool // somebody would be moved aside for its free place
-
-	told       bool
-	toldFree   uint8
-	toldAside  bool
-	toldWeight uint8
-	toldPath   []wire.PathID
 }
 
-func (n *neighbour) id() wire.PeerID { return n.info.ID }
+func (n *neighbour) id() wire.PeerID { return n.ident }
 
-func (n *neighbour) role() wire.Role { return n.info.Role }
+func (n *neighbour) role() wire.Role { return n.kind }
+
+// info is how others are told of the neighbour.
+func (n *neighbour) info() wire.PeerInfo {
+	return wire.PeerInfo{ID: n.ident, Role: n.kind, Addrs: n.addrs}
+}
+
+// track returns what is known of the neighbour's pieces.
+func (n *neighbour) track(t *track) *remoteTrack {
+	if t.index == 0 {
+		return &n.first
+	}
+	return &n.more.tracks[t.index-1]
+}
+
+// toldOf returns what the neighbour was told of a tree.
+func (n *neighbour) toldOf(tr *tree) *told {
+	if tr.index < fewTrees {
+		return &n.told[tr.index]
+	}
+	return &n.more.told[tr.index-fewTrees]
+}
 
 // serves reports whether the neighbour has all of the stream.
 func (n *neighbour) serves() bool { return n.role() != wire.RoleViewer }
@@ -83,19 +113,19 @@ func (m *Machine) feeds(n *neighbour) bool {
 
 // has reports whether the neighbour is known to have a piece.
 func (n *neighbour) has(t *track, seq wire.Seq, index uint16) bool {
-	return n.tracks[t.index].have.has(seq, index)
+	return n.track(t).have.has(seq, index)
 }
 
 // mark notes that the neighbour has, or is being sent, a piece of a fragment of
 // count pieces. It returns false if that was known, or if the piece is too old
 // to be noted.
 func (n *neighbour) mark(t *track, seq wire.Seq, index, count uint16) bool {
-	ring := &n.tracks[t.index].have
+	ring := &n.track(t).have
 	return ring.touch(seq, t.ringSize()) && ring.add(seq, index, count)
 }
 
 func (n *neighbour) unmark(t *track, seq wire.Seq, index uint16) {
-	n.tracks[t.index].have.remove(seq, index, t.count(seq))
+	n.track(t).have.remove(seq, index, t.count(seq))
 }
 
 // rooted reports whether the neighbour has a path to the source in a tree.
@@ -103,27 +133,27 @@ func (n *neighbour) rooted(tr *tree) bool {
 	return n.role() == wire.RoleSource || len(n.trees[tr.index].path) > 0
 }
 
-// fit makes room for the tracks and trees of the machine. The first track needs
-// no memory of its own.
+// fit makes room for the tracks and trees of the machine.
 func (n *neighbour) fit(m *Machine) {
-	if len(m.tracks) > len(n.tracks) {
-		tracks := n.first[:]
-		if len(m.tracks) > 1 {
-			tracks = make([]remoteTrack, len(m.tracks))
-			copy(tracks, n.tracks)
+	n.trees = longer(n.trees, len(m.trees))
+	if len(m.tracks) > 1 || len(m.trees) > fewTrees {
+		if n.more == nil {
+			n.more = &moreTracks{}
 		}
-		n.tracks = tracks
+		n.more.tracks = longer(n.more.tracks, len(m.tracks)-1)
+		n.more.told = longer(n.more.told, len(m.trees)-fewTrees)
 	}
-	if len(m.trees) > len(n.trees) {
-		trees := make([]remoteTree, len(m.trees))
-		copy(trees, n.trees)
-		n.trees = trees
-	}
+}
+
+// longer returns a list with zero values added, if it is shorter than n.
+func longer[T any](list []T, n int) []T {
+	return append(list, make([]T, max(n-len(list), 0))...)
 }
 
 // forget drops what was known of an older epoch.
 func (n *neighbour) forget(m *Machine) {
-	n.synced, n.tracks, n.trees, n.first = false, nil, nil, [1]remoteTrack{}
+	n.synced, n.first, n.trees, n.more = false, remoteTrack{}, nil, nil
+	n.told = [fewTrees]told{}
 	n.asked, n.fails, n.again = 0, 0, nil
 	n.fit(m)
 }
@@ -142,12 +172,12 @@ func (m *Machine) peerUp(ev PeerUp) {
 		return
 	}
 	n := &neighbour{
-		info:  wire.PeerInfo{ID: ev.Peer, Role: ev.Role, Addrs: slices.Clone(ev.Addrs)},
-		short: ev.Peer.PathID(), rtt: ev.RTT, up: m.now, heard: m.now, told: -exchangeLimit,
+		ident: ev.Peer, kind: ev.Role, addrs: slices.Clone(ev.Addrs),
+		short: ev.Peer.PathID(), rtt: ev.RTT, up: m.now, heard: m.now, named: -exchangeLimit,
 		nextHave: m.now + haveEvery,
 	}
-	if len(n.info.Addrs) == 0 {
-		n.info.Addrs = m.book.addrs(ev.Peer)
+	if len(n.addrs) == 0 {
+		n.addrs = m.book.addrs(ev.Peer)
 	}
 	n.tokens.fill(m.now)
 	n.fit(m)
@@ -165,7 +195,7 @@ func (m *Machine) peerUp(ev PeerUp) {
 func (m *Machine) peerDown(id wire.PeerID) {
 	if n := m.find(id); n != nil {
 		m.remove(n)
-		m.book.lost(id, m.now, m.now-n.up)
+		m.book.lost(n, m.now)
 		m.hurryNeighbours()
 	}
 }
@@ -201,7 +231,7 @@ func (m *Machine) find(id wire.PeerID) *neighbour {
 		return m.byID[id]
 	}
 	for i, key := range m.keys {
-		if key == keyOf(&id) && m.neighbours[i].info.ID == id {
+		if key == keyOf(&id) && m.neighbours[i].ident == id {
 			return m.neighbours[i]
 		}
 	}
@@ -212,7 +242,9 @@ func keyOf(id *wire.PeerID) uint64 { return binary.NativeEndian.Uint64(id[:]) }
 
 func (m *Machine) list(n *neighbour) {
 	m.neighbours = append(m.neighbours, n)
-	m.keys = append(m.keys, keyOf(&n.info.ID))
+	m.keys = append(m.keys, keyOf(&n.ident))
+	m.roles[n.role()]++
+	m.book.changed()
 	switch {
 	case m.byID != nil:
 		m.byID[n.id()] = n
@@ -228,6 +260,11 @@ func (m *Machine) unlist(n *neighbour) {
 	i := slices.Index(m.neighbours, n)
 	m.neighbours = slices.Delete(m.neighbours, i, i+1)
 	m.keys = slices.Delete(m.keys, i, i+1)
+	m.roles[n.role()]--
+	for _, t := range m.tracks {
+		t.claims.stale = true
+	}
+	m.book.changed()
 	if m.byID != nil {
 		delete(m.byID, n.id())
 	}
@@ -275,16 +312,11 @@ func (m *Machine) maxNeighbours() int {
 	return maxViewerNeighbours
 }
 
+// roles counts peers by role.
+type roles [wire.RoleViewer + 1]int
+
 // count returns the number of neighbours in a role.
-func (m *Machine) count(role wire.Role) int {
-	n := 0
-	for _, o := range m.neighbours {
-		if o.role() == role {
-			n++
-		}
-	}
-	return n
-}
+func (m *Machine) count(role wire.Role) int { return m.roles[role] }
 
 // delayMeter follows a delay and its spread, as RFC 6298 does.
 type delayMeter struct {

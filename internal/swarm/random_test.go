@@ -311,6 +311,37 @@ func (d *driver) follows(track wire.TrackID, seq wire.Seq, missed bool) {
 
 func (d *driver) invariants() { checkState(d.t, d.m) }
 
+// checkCounts compares what is counted on the way with what there is.
+func checkCounts(t testing.TB, m *Machine) {
+	t.Helper()
+	var have roles
+	for _, n := range m.neighbours {
+		have[n.role()]++
+	}
+	if have != m.roles {
+		t.Fatalf("neighbours by role are %v, counted %v", have, m.roles)
+	}
+	dialing := 0
+	for _, k := range m.book.list {
+		if k.dialing {
+			dialing++
+			have[k.role]++
+		}
+	}
+	if dialing != m.book.dialing {
+		t.Fatalf("%d dials are under way, counted %d", dialing, m.book.dialing)
+	}
+	for _, tk := range m.tracks {
+		if c := m.allClaims(tk); !tk.claims.stale && (c.viewers != tk.claims.viewers || c.servers != tk.claims.servers ||
+			c.first != tk.claims.first || c.second != tk.claims.second || c.served != tk.claims.served || c.before != tk.claims.before) {
+			t.Fatalf("neighbours say %+v, kept is %+v", c, tk.claims)
+		}
+	}
+	if m.now < m.book.nobodyUntil && m.drawKnown(&have) != nil {
+		t.Fatal("somebody could be dialled, and is not looked for")
+	}
+}
+
 // checkState holds a machine to the bounds of all that it remembers, and its
 // parts to each other.
 func checkState(t testing.TB, m *Machine) {
@@ -318,6 +349,7 @@ func checkState(t testing.TB, m *Machine) {
 	if len(m.neighbours) != len(m.keys) || len(m.neighbours) > m.maxNeighbours()+2*targetServers || len(m.book.list) > maxKnown {
 		t.Fatalf("%d neighbours, %d known", len(m.neighbours), len(m.book.list))
 	}
+	checkCounts(t, m)
 	asked, backlog := map[*neighbour]int{}, 0
 	for _, tk := range m.tracks {
 		if tk.frags.len() > maxFragments+2*maxAhead {

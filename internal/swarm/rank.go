@@ -56,8 +56,14 @@ func (m *Machine) near(n *neighbour) bool {
 // all of its uplink is spent, one in a tree where it only helps out. Those in
 // the same LAN come before all others, so that one copy enters it.
 func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
+	m.survey()
+	return m.lowestSeen(tr, n)
+}
+
+// lowestSeen does so by the last survey.
+func (m *Machine) lowestSeen(tr *tree, n *neighbour) (*tree, *child) {
 	near := m.near(n)
-	if c := m.lowestChild(tr); c != nil && (near || above(tr.rank(n), tr.rank(c.peer))) {
+	if c := tr.lowestNow; c != nil && (near || above(tr.rank(n), tr.rank(c.peer))) {
 		return tr, c
 	}
 	if n.leaf() || !near && !tr.isHome(m.short) {
@@ -69,7 +75,7 @@ func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
 		if other == tr || !near && other.isHome(m.short) {
 			continue
 		}
-		c := m.lowestChild(other)
+		c := other.lowestNow
 		if c != nil && (least == nil || c.peer.trees[other.index].weight < least.peer.trees[in.index].weight) {
 			in, least = other, c
 		}

@@ -213,7 +213,7 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 			time.Duration(min(n.fails, 20))*50*time.Millisecond + time.Duration(m.rng.IntN(10))*time.Millisecond
 		switch {
 		case n.serves():
-			if !servers || !n.tracks[t.index].any || m.now < n.spared {
+			if !servers || !n.track(t).any || m.now < n.spared {
 				continue
 			}
 			if m.cfg.Role == wire.RoleViewer && !urgent {

@@ -74,33 +74,33 @@ func (f *fragment) ask(i uint16) *ask {
 	return &q.asks[i]
 }
 
-// track is one track of the stream: its trees and its newest fragments.
+// track is one track of the stream: its trees and its newest fragments. What
+// all events need stands first.
 type track struct {
-	info  TrackInfo
-	index int
-	trees []*tree // by substream
-
 	// frags holds fragment base and those after it, up to newest. Nothing is
 	// known of any fragment while begun is false.
-	begun  bool
-	base   wire.Seq
-	frags  fragmentRing
-	closed []*quest // to be used again
-
-	proven    bool // a signed piece has come
+	frags     fragmentRing
+	base      wire.Seq
+	low       wire.Seq // nothing that is wanted is missing below
+	next      wire.Seq // to be delivered
 	provenSeq wire.Seq
+	key       wire.Seq // newest key fragment
+	hasKey    bool
+	begun     bool
+	proven    bool // a signed piece has come
+	playing   bool // a fragment was delivered
 
+	info    TrackInfo
 	first   wire.Seq // where play starts, or waits to start
+	index   int
+	trees   []*tree // by substream
 	begunAt time.Duration
-	playing bool     // a fragment was delivered
-	next    wire.Seq // to be delivered
-	low     wire.Seq // nothing that is wanted is missing below
 
-	key    wire.Seq // newest key fragment
-	hasKey bool
+	closed []*quest // to be used again
+	lag    lagMeter
 
+	claims  claims
 	changes changeRing
-	lag     lagMeter
 }
 
 // newest returns the newest fragment that is known, or likely, to exist.
@@ -222,7 +222,7 @@ func (t *track) micros(base uint64) int64 {
 // changeRing lists the fragments of which pieces have come, in that order.
 type changeRing struct {
 	seqs  [changeLog]wire.Seq
-	total uint64
+	total uint32 // of all time; it begins at 0 again after 2^32
 }
 
 func (c *changeRing) add(seq wire.Seq) {

@@ -10,43 +10,44 @@ import (
 	"p2plive/internal/wire"
 )
 
-// tree is the peer's place in one substream's tree.
+// tree is the peer's place in one substream's tree. What each tick looks at
+// stands first, then what it tells, then what pieces touch.
 type tree struct {
-	id    wire.Tree
-	track *track
-	index int
-
 	parent    *neighbour
-	former    *neighbour // the parent before, which still pushes what is older than from
+	pending   *neighbour // asked to become the parent
+	children  []*child
+	nextTry   time.Duration
+	overdue   int  // pieces that the parent has not pushed in time, in a row
+	withheld  bool // the parent has one of them
 	temporary bool
-	path      []wire.PathID // from the source down to the parent; empty if not rooted
-	since     time.Duration // when the parent was taken
-	demoted   time.Duration // when its place became a temporary one
-	refused   uint8         // how often another place was refused since
-	from      wire.Seq      // from which on the parent pushes
-	lostPath  time.Duration // when the parent lost its path, if it has
+	unsorted  bool       // a neighbour's weight has changed
+	refused   uint8      // how often another place was refused since the place became a temporary one
+	reason    MoveReason // why pending was asked
 
-	pending      *neighbour // asked to become the parent
-	pendingFrom  wire.Seq
-	pendingUntil time.Duration
-	reason       MoveReason // why it was asked
-
-	nextTry     time.Duration
-	nextImprove time.Duration
+	path        []wire.PathID // from the source down to the parent; empty if not rooted
+	pathNumber  uint32        // how many paths there were
+	id          wire.Tree
+	index       int
+	track       *track
+	since       time.Duration // when the parent was taken
 	nextPromote time.Duration
 
-	late     delayMeter // how much later than the first of its fragment a piece comes
-	pushed   uint64     // the newest piece that the parent has pushed, in pushOrder
-	overdue  int        // pieces that the parent has not pushed in time, in a row
-	overSeen time.Duration
-	withheld bool // the parent has one of them
+	late        delayMeter // how much later than the first of its fragment a piece comes
+	pushed      uint64     // the newest piece that the parent has pushed, in pushOrder
+	overSeen    time.Duration
+	from        wire.Seq // from which on the parent pushes
+	pendingFrom wire.Seq
+	freeNow     int    // how many more it takes, as the last survey saw it
+	lowestNow   *child // and the child that would make room
 
-	children  []*child
-	unsorted  bool          // a neighbour's weight has changed
-	freeNow   int           // how many more it takes, while neighbours are told
-	nextNames time.Duration // when an edge next tells children whom to ask instead
-	offer     *neighbour    // an edge's free place is kept for it
-	offerEnd  time.Duration
+	former       *neighbour    // the parent before, which still pushes what is older than from
+	demoted      time.Duration // when its place became a temporary one
+	lostPath     time.Duration // when the parent lost its path, if it has
+	pendingUntil time.Duration
+	nextImprove  time.Duration
+	nextNames    time.Duration // when an edge next tells children whom to ask instead
+	offer        *neighbour    // an edge's free place is kept for it
+	offerEnd     time.Duration
 }
 
 // rooted reports whether the peer has a path to the source.
@@ -230,7 +231,7 @@ func (m *Machine) eligible(tr *tree, n *neighbour) bool {
 
 // fresh reports whether a neighbour is not far behind in a track.
 func (m *Machine) fresh(t *track, n *neighbour) bool {
-	rt := &n.tracks[t.index]
+	rt := n.track(t)
 	if n.serves() || !t.proven || !rt.any {
 		return true
 	}
@@ -244,7 +245,8 @@ func (m *Machine) fresh(t *track, n *neighbour) bool {
 // chooseParent returns the best neighbour that has a free place; with aside,
 // also one that would move somebody aside. If there is none and lastResort is
 // set, it returns an edge, which gives temporary places even when it has none,
-// and only then one that would move somebody: that one needs a place as well.
+// and only then one that would move somebody: that one needs a place as well. An
+// orphan with others below it takes such a place if the free one is further down.
 func (m *Machine) chooseParent(tr *tree, lastResort, aside bool) *neighbour {
 	var best, last, moving candidate
 	orphan := m.orphaned(tr)
@@ -275,7 +277,8 @@ func (m *Machine) chooseParent(tr *tree, lastResort, aside bool) *neighbour {
 	if last.n != nil && (best.n == nil || m.tooDeep(tr, best.n, len(last.n.trees[tr.index].path))) {
 		return last.n
 	}
-	if best.n == nil {
+	if best.n == nil || moving.n != nil && orphan && tr.weight() >= aheadWeight &&
+		len(best.n.trees[tr.index].path) > len(moving.n.trees[tr.index].path)+1 {
 		return moving.n
 	}
 	return best.n
@@ -342,7 +345,7 @@ func (m *Machine) subscribe(tr *tree, n *neighbour, why MoveReason) {
 		tr.former = nil
 	}
 	tr.pendingUntil = m.now + 2*n.rtt + timeout
-	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from})
+	m.send(n, &wire.Subscribe{Epoch: m.epoch.Tag(), Tree: tr.id, From: from, Weight: tr.weight()})
 }
 
 func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
@@ -484,6 +487,7 @@ func (m *Machine) setPath(tr *tree, path []wire.PathID) {
 		m.tellSoon()
 	}
 	tr.path = path
+	tr.pathNumber++
 	for _, c := range tr.children {
 		if !c.leaving {
 			m.tellTree(c.peer, tr)

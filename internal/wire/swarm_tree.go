@@ -15,20 +15,21 @@ const (
 // Subscribe asks a peer to become the parent in a tree: to push the tree's
 // pieces, from fragment From on, as they come.
 type Subscribe struct {
-	Epoch EpochTag
-	Tree  Tree
-	From  Seq
+	Epoch  EpochTag
+	Tree   Tree
+	From   Seq
+	Weight uint8 // log2 of the number of peers below the sender, with itself
 }
 
 // Type implements Message.
 func (*Subscribe) Type() Type { return TypeSubscribe }
 
 func (m *Subscribe) append(b []byte) []byte {
-	return appendSeq(appendTree(appendTag(b, m.Epoch), m.Tree), m.From)
+	return append(appendSeq(appendTree(appendTag(b, m.Epoch), m.Tree), m.From), m.Weight)
 }
 
 func parseSubscribe(r *reader) (Message, error) {
-	m := &Subscribe{Epoch: r.tag(), Tree: r.tree(), From: Seq(r.u32())}
+	m := &Subscribe{Epoch: r.tag(), Tree: r.tree(), From: Seq(r.u32()), Weight: r.u8()}
 	if err := r.end(); err != nil {
 		return nil, err
 	}
