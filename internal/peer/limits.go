@@ -90,6 +90,10 @@ const (
 	// it doubles up to maxUplinkPause as long as it does not grow.
 	minUplinkPause = 10 * time.Second
 	maxUplinkPause = 5 * time.Minute
+	// longUplinkPause is how long it is not tried at least where one child more makes it more than likelyLine
+	// times what it has carried: where that is in vain, pieces are late for seconds.
+	longUplinkPause = time.Minute
+	likelyLine      = 1.15
 	// pacedLine times what the line is taken to carry is sent at most: bursts wait
 	// here, where the sessions take it for no queue and what is urgent goes first.
 	pacedLine = 1.05
@@ -100,6 +104,8 @@ const (
 	// pieceCost times what the machine counts of a piece is what it takes of a line:
 	// headers, and a few repetitions.
 	pieceCost = 1.06
+	// childShare of it is what the machine gives to children at least, less what rounding takes.
+	childShare = 0.92
 	// smallChange of the capacity is not told: the mean of what is not media
 	// moves by that much all the time.
 	smallChange = 0.05

@@ -29,6 +29,7 @@ type uplink struct {
 	next   time.Duration // when the estimate may grow
 	tried  bool          // it has grown since the line was full last
 	pause  time.Duration // from the line being full to the next attempt
+	filled time.Duration // when the line was full last
 }
 
 // load is what all sessions of a swarm did in an interval, in bytes.
@@ -102,10 +103,10 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 		u.full = 1
 	}
 	u.last, u.most = carried, max(u.most, mean)
-	if u.full < fullSamples && u.waited < maxFullSamples {
+	queued := 2*u.queues >= u.waited
+	if u.waited < maxFullSamples && (u.full < fullSamples || !u.known && !queued) {
 		return
 	}
-	queued := 2*u.queues >= u.waited
 	u.waited = 0
 	switch {
 	case u.known && u.most > u.rate: // it carries more than was believed
@@ -124,7 +125,7 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 		// Sessions that have lost much carry less for a moment; it is seldom the line.
 		u.most = max(u.most, slowerLine*u.proved)
 	}
-	u.rate, u.proved, u.known = u.most, u.most, true
+	u.rate, u.proved, u.known, u.filled = u.most, u.most, true, now
 	if u.rate-u.other < least/2 {
 		// Lines do not double. To try again would fill this one for a second, for nothing.
 		u.pause = maxUplinkPause
@@ -147,8 +148,14 @@ func (u *uplink) grow(now time.Duration, wire, least float64) {
 		u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
 	case u.known && u.used+least > crampedUplink*u.rate:
 		u.proved = max(u.proved, u.used) // and nothing waited
-		if rate := max(laterGrowth*u.proved, u.used+least); rate > u.rate {
+		// What the machine must be told to take one child more.
+		another := (u.used-u.other+least/startChildren*pieceCost)/childShare + u.other
+		if another > likelyLine*u.proved && now < u.filled+longUplinkPause {
+			return
+		}
+		if rate := max(laterGrowth*u.proved, another); rate > u.rate {
 			u.rate, u.next, u.tried = rate, now+laterGrowthTime, true
+			u.told = 0 // a child is a small change of a fast line
 		}
 	}
 }

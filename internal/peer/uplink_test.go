@@ -3,6 +3,7 @@
 package peer
 
 import (
+	"math"
 	"testing"
 	"time"
 )
@@ -120,6 +121,53 @@ func TestUplinkBecomesSlower(t *testing.T) {
 	}
 	if u.rate > 2.1e6 {
 		t.Errorf("%.0f bit/s after 6 s", u.rate)
+	}
+}
+
+// growth has children take what is there for whole ones for a time, and counts how often one more is tried.
+func (u *uplink) growth(l *line, tree float64, from, until time.Duration) (tries int) {
+	for now := from; now < until; now += uplinkInterval {
+		was := u.rate
+		children := math.Floor(0.93 * float64(u.capacity()) / tree) // as the machine does
+		u.add(now, uplinkInterval, l.send(pieceCost*tree*children, uplinkInterval), int64(tree))
+		if u.rate > was {
+			tries++
+		}
+	}
+	return tries
+}
+
+// A line that was taken for too little is found, though children take no more of it than nine tenths.
+func TestUplinkThatIsNearlyUsed(t *testing.T) {
+	for _, rate := range []float64{5e6, 20e6} {
+		u := uplink{rate: 0.6 * rate, known: true, proved: 0.5 * rate, filled: -time.Minute}
+		u.growth(&line{rate: rate}, 480_000, 0, time.Minute)
+		if u.proved < 0.85*rate || u.rate > 1.2*rate {
+			t.Errorf("a line of %.0f Mbit/s carries %.1f and is taken for %.1f", rate/1e6, u.proved/1e6, u.rate/1e6)
+		}
+	}
+}
+
+// Where one child more would be much, it is tried once in a minute at most.
+func TestUplinkOfOneChild(t *testing.T) {
+	u := uplink{rate: 900_000, known: true, proved: 900_000, filled: time.Second, next: 10 * time.Second}
+	l := &line{rate: 900_000}
+	if n := u.growth(l, 480_000, time.Second, time.Minute); n > 0 {
+		t.Errorf("tried %d times within a minute after it was full", n)
+	}
+	if n := u.growth(l, 480_000, time.Minute, 4*time.Minute); n == 0 {
+		t.Error("not tried again")
+	}
+}
+
+// Sessions that begin find out how fast they may go: no line is known by that.
+func TestUplinkOfSessionsThatBegin(t *testing.T) {
+	u := uplink{rate: 16e6}
+	for now := time.Duration(0); now < time.Second; now += uplinkInterval {
+		u.add(now, uplinkInterval, load{wire: 250_000, pieces: 250_000, arrived: 250_000, waiting: 500_000, held: 250_000}, 600_000)
+	}
+	if u.known {
+		t.Errorf("taken for %.0f bit/s", u.rate)
 	}
 }
 

@@ -224,7 +224,7 @@ func (m *Machine) free(tr *tree) int {
 	if m.cfg.Leaf {
 		return 0
 	}
-	free := fanout - tr.staying()
+	free := m.fanout() - tr.staying()
 	if tr.isHome(m.short) {
 		// All of the uplink in one tree still sends every piece before the
 		// next one comes.
@@ -240,6 +240,12 @@ func (m *Machine) free(tr *tree) int {
 		free = min(free, m.slots()-total)
 	}
 	return max(free, 0)
+}
+
+// fanout returns the most children that a viewer has in a tree that is not its home.
+func (m *Machine) fanout() int {
+	const childBits = usualPiece * 8 * int64(time.Second) / int64(fanoutTime)
+	return int(min(max(m.uplink/childBits, leastFanout), maxFanout))
 }
 
 // load returns the bits a second that go to children.

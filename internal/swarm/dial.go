@@ -216,6 +216,12 @@ func (m *Machine) dialOne() bool {
 	if k == nil {
 		return false
 	}
+	if m.leaf() && k.role == wire.RoleViewer {
+		if m.now < m.nextDial {
+			return false
+		}
+		m.nextDial = m.now + leafDialEvery
+	}
 	if k.urgent && k.role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
 		return false
 	}

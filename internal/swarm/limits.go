@@ -33,9 +33,12 @@ const (
 const (
 	// defaultGate: with two viewers, at most one copy in two is saved.
 	defaultGate = 3
-	// fanout is the most children that a viewer has in a tree that is not its
-	// home: beyond 4 the last child waits longer than another hop would take.
-	fanout = 4
+	// leastFanout is the most children that a viewer has in a tree that is not its
+	// home, and as many more as a piece reaches within fanoutTime: beyond, the last
+	// child waits longer than another hop would take. 5 Mbit/s reach 4, and 20 reach 16;
+	// where few have much, it is chance which trees are their homes.
+	leastFanout = 4
+	fanoutTime  = 80 * time.Millisecond
 	// maxFanout bounds the children at home: a place in a tree is one of 255.
 	maxFanout = 128
 	// nearRTT is a round trip that only a LAN has, and nearBonus what such a
@@ -105,6 +108,13 @@ const (
 	patientRetry   = time.Second
 	patientAfter   = 2 * time.Second
 	maxSearchRetry = 16 * time.Second
+	// namedTime is when a place that an edge has named is asked for: by then its peer
+	// has been dialled, and has told of it.
+	namedTime = 300 * time.Millisecond
+	// leafMoveEvery is how often a viewer whose uplink carries nobody leaves an
+	// edge's place for another: a move and the handshake before it take 20 kbit, and
+	// with ten of them in five seconds a line of 128 kbit/s had no room for acknowledgements.
+	leafMoveEvery = 2 * time.Second
 	// searchTime is how long a child that a viewer gives up looks for another
 	// viewer before it burdens an edge: well before evictAfter.
 	searchTime = time.Second
@@ -242,9 +252,10 @@ const (
 	// beside the edge's round trip.
 	rescueMargin = 250 * time.Millisecond
 	// lastCallTime before a piece is given up an edge is asked for it, although
-	// neighbours have it: twice an edge's round trip, and what a line takes for
-	// the pieces before it.
-	lastCallTime = 400 * time.Millisecond
+	// neighbours have it: an edge's round trip twice, if something is lost, and
+	// what a line takes for the pieces before it. 100 ms sooner, half of what was
+	// asked for came from the parent in the same 50 ms.
+	lastCallTime = 300 * time.Millisecond
 	// askTimeout is added to two round trips.
 	askTimeout = 50 * time.Millisecond
 	// usualPiece is what an answer is taken for, in bytes: a frame of a stream
@@ -319,7 +330,7 @@ const (
 	// pruneEvery limits how often, and pruneAge spares those that have just come.
 	pruneEvery = 500 * time.Millisecond
 	// leafPruneEvery is for lines on which a handshake takes long.
-	leafPruneEvery = 3 * time.Second
+	leafPruneEvery = 4 * time.Second
 	pruneAge       = 5 * time.Second
 	// maxViewerNeighbours bounds control traffic; more are sent away.
 	maxViewerNeighbours = 24
@@ -343,6 +354,9 @@ const (
 	// dialsAtOnce bounds the dials under way: a handshake's datagram is 77 ms
 	// on a line of 128 kbit/s, and comes again after 200 ms.
 	dialsAtOnce = 3
+	// leafDialEvery is how often a viewer whose uplink carries nobody dials a viewer: with
+	// probes and handshake that takes some 20 kbit, and 30 kbit/s were missing to acknowledgements.
+	leafDialEvery = 4 * time.Second
 	// dialTimeout gives up a dial of which nothing was heard.
 	dialTimeout = 10 * time.Second
 	// dialBackoff doubles with each failure of a viewer.

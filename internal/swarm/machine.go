@@ -48,6 +48,8 @@ type Machine struct {
 	book          book
 	roles         roles // of the neighbours
 	nextPrune     time.Duration
+	nextMove      time.Duration // of a leaf, from an edge
+	nextDial      time.Duration // of a leaf, to a viewer
 	nextAssign    time.Duration
 	nextRebalance time.Duration
 	nextWant      time.Duration

@@ -401,7 +401,7 @@ func checkState(t testing.TB, m *Machine) {
 				t.Fatal("a child that is gone")
 			}
 		}
-		most := fanout + 2
+		most := leastFanout + 2
 		if tr.isHome(m.short) {
 			most = maxFanout + 2
 		}

@@ -142,10 +142,15 @@ func (m *Machine) seekParent(tr *tree) {
 			m.subscribe(tr, n, reason)
 		}
 	case tr.temporary:
+		if m.leaf() && tr.parent.serves() && m.now < m.nextMove {
+			tr.nextTry = m.nextMove
+			return
+		}
 		tr.nextTry = m.now + m.searchEvery(tr)
 		// A viewer's temporary place ends, whatever else there is.
 		leaving := !tr.parent.serves() && m.now-tr.demoted > searchTime
 		if n := m.chooseParent(tr, leaving, false); n != nil && (leaving || !m.tooDeep(tr, n, len(tr.path)-1)) {
+			m.nextMove = m.now + leafMoveEvery
 			m.subscribe(tr, n, MoveTemporary)
 		}
 	default:
@@ -378,6 +383,10 @@ func (m *Machine) onAccept(n *neighbour, msg *wire.Accept) {
 	}
 	if msg.Temporary && !tr.temporary {
 		tr.demoted, tr.nextTry = m.now, m.now
+	}
+	if msg.Temporary && tr.temporary && n.serves() && len(msg.Others) > 0 {
+		// An edge names a place that is free to nobody else.
+		tr.refused, tr.nextTry = 0, min(tr.nextTry, m.now+namedTime)
 	}
 	tr.temporary = msg.Temporary
 	m.setPath(tr, path)

@@ -110,6 +110,7 @@ func (c *Conn) channel(id ChannelID) *Channel {
 			Extended:     true,
 			RTT:          &c.rtt,
 			Thrifty:      &c.ep.thrifty,
+			Numbers:      &c.ep.numbers,
 		}),
 	}
 	ch.core.SetMaxPayload(payloadOf(c.size))

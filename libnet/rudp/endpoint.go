@@ -33,8 +33,9 @@ type Endpoint struct {
 	pacing   *pacing
 	gate     gate
 	keep     keepalive
-	thrifty  atomic.Bool // see SetThrifty
-	scarce   atomic.Bool // see SetLine
+	thrifty  atomic.Bool   // see SetThrifty
+	numbers  atomic.Uint64 // of messages, in the order in which they were sent
+	scarce   atomic.Bool   // see SetLine
 	accept   chan *Conn
 	inbound  chan *inbound // initiations for the responder
 	done     chan struct{}

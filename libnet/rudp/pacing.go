@@ -215,12 +215,16 @@ const noClass = cc.Class(255)
 // The caller holds c.mu and pacing.mu.
 func (c *Conn) demand(now time.Time, spent cc.Class) {
 	var bytes [Background + 1]int
+	var oldest [Background + 1]uint64
 	inFlight := c.bytesInFlight()
 	if c.state == stateOpen && c.congest.CanSend(inFlight) {
 		t := c.ticks(now)
 		room := max(c.congest.Window()-inFlight, BaseDatagram)
 		for _, ch := range c.active {
 			if cc.Class(ch.class) != spent && ch.core.Ready(t) {
+				if number := ch.core.Oldest(); bytes[ch.class] == 0 || number < oldest[ch.class] {
+					oldest[ch.class] = number
+				}
 				bytes[ch.class] += max(1, min(ch.core.Sendable(), room))
 			}
 		}
@@ -234,7 +238,7 @@ func (c *Conn) demand(now time.Time, spent cc.Class) {
 	pacer.SetRate(&c.place, rate)
 	c.wanted = false
 	for class, n := range bytes {
-		pacer.SetDemand(&c.place, cc.Class(class), n)
+		pacer.SetDemand(&c.place, cc.Class(class), n, oldest[class])
 		c.wanted = c.wanted || n > 0
 	}
 }

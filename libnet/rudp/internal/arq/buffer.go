@@ -9,6 +9,7 @@ type message struct {
 	data     []byte
 	refs     int  // the queue, and each segment in flight
 	deadline Time // zero: none
+	number   uint64
 	class    int8 // of the pool, or -1
 }
 
@@ -29,7 +30,7 @@ func newMessage(data []byte) *message {
 		}
 		m.data = m.data[:len(data)]
 		copy(m.data, data)
-		m.refs, m.deadline = 1, 0
+		m.refs, m.deadline, m.number = 1, 0, 0
 		return m
 	}
 	return &message{data: append([]byte(nil), data...), refs: 1, class: -1}

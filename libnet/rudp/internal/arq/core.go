@@ -42,6 +42,8 @@ type Config struct {
 	Extended bool
 	// Thrifty has acknowledgements wait for one another also while the peer sends parity segments; nil: they do not.
 	Thrifty *atomic.Bool
+	// Numbers counts the messages of all conversations among which Oldest is compared; nil: it is not.
+	Numbers *atomic.Uint64
 	// RTT is shared with the other conversations of the path; nil: the Core has its own.
 	RTT *Estimator
 }
@@ -177,6 +179,22 @@ func (c *Core) BytesInFlight() int { return c.flight.bytes }
 
 // Sendable counts the bytes that wait for a transmission, the first or another, without headers of new segments.
 func (c *Core) Sendable() int { return c.queued + c.lost.bytes }
+
+// Oldest gives the number, by Config.Numbers, of the oldest message of which something waits for a transmission, the
+// first or another; zero: only markers of messages that were dropped do.
+func (c *Core) Oldest() uint64 {
+	var m *message
+	switch {
+	case c.lost.n > 0:
+		m = c.win.at(c.lost.head).msg
+	case c.queue.n > 0:
+		m = *c.queue.at(0)
+	}
+	if m == nil {
+		return 0
+	}
+	return m.number
+}
 
 // Unsent counts the bytes that wait for their first transmission.
 func (c *Core) Unsent() int { return c.queued }

@@ -18,6 +18,9 @@ const (
 func (c *Core) Send(msg []byte, deadline Time) {
 	m := newMessage(msg)
 	m.deadline = deadline
+	if c.cfg.Numbers != nil {
+		m.number = c.cfg.Numbers.Add(1)
+	}
 	c.deadline = c.deadline || deadline != 0
 	c.queue.push(m)
 	c.queued += len(msg)

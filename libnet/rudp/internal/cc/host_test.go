@@ -22,7 +22,7 @@ func (h *host) add(f *flow, c Class) {
 			room = max(f.ctl.Window()-f.inFlight, 0) / 1232 * 1232
 		}
 		h.pacer.SetRate(session, f.ctl.PacingRate())
-		h.pacer.SetDemand(session, c, room)
+		h.pacer.SetDemand(session, c, room, 0)
 		h.pump()
 		if f.rate > 0 && !f.hasData() {
 			f.wake(f.now + time.Duration(flowPayload/f.rate*1e9))

@@ -52,6 +52,7 @@ type Session struct {
 
 type queue struct {
 	demand     int // bytes
+	oldest     uint64
 	deficit    int
 	prev, next *Session // nil: not in the ring
 }
@@ -88,10 +89,16 @@ func (p *Pacer) SetBudget(bytes int64) {
 // Budget is how many bytes are left, math.MaxInt64 without a bound.
 func (p *Pacer) Budget() int64 { return max(p.budget, 0) }
 
-// SetDemand says how many bytes of a class the session could send now, as far as its window lets it.
-func (p *Pacer) SetDemand(s *Session, c Class, bytes int) {
+// SetDemand says how many bytes of a class the session could send now, as far as its window lets it, and the number of
+// the oldest message that they belong to: on a line that is known, older messages go before newer ones.
+func (p *Pacer) SetDemand(s *Session, c Class, bytes int, oldest uint64) {
 	q := &s.queues[c]
-	q.demand = max(bytes, 0)
+	if q.demand = max(bytes, 0); q.oldest != oldest {
+		q.oldest = oldest
+		if p.line > 0 {
+			p.leave(s, c) // for another place
+		}
+	}
 	switch {
 	case q.demand == 0:
 		p.leave(s, c)
@@ -110,7 +117,7 @@ func (p *Pacer) SetRate(s *Session, rate float64) { s.rate = rate }
 // Remove takes a session out that has ended.
 func (p *Pacer) Remove(s *Session) {
 	for c := range s.queues {
-		p.SetDemand(s, Class(c), 0)
+		p.SetDemand(s, Class(c), 0, 0)
 	}
 }
 
@@ -146,7 +153,7 @@ func (p *Pacer) Sent(now time.Duration, s *Session, c Class, bytes int) {
 	case q.demand == 0 || short:
 		q.demand, q.deficit = 0, 0
 		p.leave(s, c)
-	case q.deficit <= 0 && p.classes[c].head == s:
+	case q.deficit <= 0 && p.classes[c].head == s && p.line == 0:
 		p.classes[c].head = q.next
 	}
 	if s.rate > 0 {

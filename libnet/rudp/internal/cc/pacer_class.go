@@ -31,6 +31,9 @@ func (p *Pacer) grant(c Class) (*Session, Class, int) {
 		if q.deficit <= 0 {
 			q.deficit += p.quantum(c)
 		}
+		if p.line > 0 {
+			q.deficit = max(q.deficit, p.quantum(c))
+		}
 		if q.deficit > 0 {
 			return s, c, min(q.demand, q.deficit)
 		}
@@ -62,7 +65,7 @@ func (p *Pacer) account(served Class, bytes int) {
 	}
 }
 
-// enlist puts a session last in the ring of a class.
+// enlist puts a session into the ring of a class: last, or, on a line that is known, behind those whose messages are older.
 func (p *Pacer) enlist(s *Session, c Class) {
 	q := &s.queues[c]
 	if q.next != nil {
@@ -75,11 +78,19 @@ func (p *Pacer) enlist(s *Session, c Class) {
 		q.prev, q.next = s, s
 		return
 	}
-	h := &head.queues[c]
-	last := h.prev
-	q.prev, q.next = last, head
-	last.queues[c].next = s
-	h.prev = s
+	last := head.queues[c].prev
+	if p.line > 0 {
+		for q.oldest < last.queues[c].oldest {
+			if last == head {
+				last, p.classes[c].head = head.queues[c].prev, s
+				break
+			}
+			last = last.queues[c].prev
+		}
+	}
+	next := last.queues[c].next
+	q.prev, q.next = last, next
+	last.queues[c].next, next.queues[c].prev = s, s
 }
 
 // leave takes a session out of the ring of a class.

@@ -5,6 +5,7 @@ package cc
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 )
@@ -21,7 +22,7 @@ func deal(p *Pacer, from, d time.Duration, sessions []*Session, has map[*Session
 	refill := func() {
 		for _, s := range sessions {
 			for _, c := range has[s] {
-				p.SetDemand(s, c, 100*packet)
+				p.SetDemand(s, c, 100*packet, 0)
 			}
 		}
 	}
@@ -108,6 +109,57 @@ func TestTurns(t *testing.T) {
 	}
 }
 
+// On a line that is known older messages go first, and whole, whatever the order in which sessions come; who cannot send
+// now holds up nobody.
+func TestOldestFirst(t *testing.T) {
+	p := NewPacer(0)
+	p.SetLine(0, 1e6)
+	a, b, c := &Session{}, &Session{}, &Session{}
+	const message = 10 * packet
+	left := map[*Session]int{a: message, b: message, c: message}
+	p.SetDemand(c, Newest, message, 3)
+	p.SetDemand(a, Newest, message, 1)
+	p.SetDemand(b, Newest, message, 2)
+	var order []*Session
+	for now := time.Duration(0); len(order) < 30; {
+		s, class, n := p.Next(now)
+		if s == nil {
+			at, ok := p.NextDeadline(now)
+			if !ok {
+				t.Fatalf("nothing more after %d packets", len(order))
+			}
+			now = max(at, now+1)
+			continue
+		}
+		sent := 0
+		for sent < n {
+			sent += packet
+			order = append(order, s)
+		}
+		left[s] -= sent
+		p.Sent(now, s, class, sent)
+		switch {
+		case s == a && left[a] == 4*packet && len(order) < 10:
+			p.SetDemand(a, Newest, 0, 1) // its window is full
+		case len(order) == 10:
+			p.SetDemand(a, Newest, left[a], 1)
+			p.SetDemand(s, Newest, left[s], 2)
+		default:
+			p.SetDemand(s, class, left[s], map[*Session]uint64{a: 1, b: 2, c: 3}[s])
+		}
+	}
+	want := slices.Concat(slices.Repeat([]*Session{a}, 6), slices.Repeat([]*Session{b}, 4), slices.Repeat([]*Session{a}, 4),
+		slices.Repeat([]*Session{b}, 6), slices.Repeat([]*Session{c}, 10))
+	if !slices.Equal(order, want) {
+		name := map[*Session]string{a: "a", b: "b", c: "c"}
+		var got string
+		for _, s := range order {
+			got += name[s]
+		}
+		t.Errorf("sent in the order %s", got)
+	}
+}
+
 // A class goes before later ones, which keep their least shares.
 func TestClasses(t *testing.T) {
 	p := NewPacer(0)
@@ -137,7 +189,7 @@ func TestControlDoesNotWait(t *testing.T) {
 	p.SetUploadLimit(0, 100e3)
 	bulk, control := &Session{}, &Session{}
 	deal(p, 0, time.Second, []*Session{bulk}, map[*Session][]Class{bulk: {Newest}})
-	p.SetDemand(control, Control, packet)
+	p.SetDemand(control, Control, packet, 0)
 	s, c, n := p.Next(time.Second)
 	if s != control || c != Control || n != packet {
 		t.Fatalf("%v %v %d", s == control, c, n)
@@ -163,7 +215,7 @@ func TestBudget(t *testing.T) {
 	if _, ok := p.NextDeadline(time.Minute); ok {
 		t.Error("there is a next time without a budget")
 	}
-	p.SetDemand(s, Control, packet)
+	p.SetDemand(s, Control, packet, 0)
 	if got, c, _ := p.Next(time.Minute); got != s || c != Control {
 		t.Error("control is held back")
 	}
@@ -217,7 +269,7 @@ func TestUplinkAfterLittle(t *testing.T) {
 	}
 	within(t, "estimate", p.Uplink(), 30e3, 0.05)
 	var s Session
-	p.SetDemand(&s, Newest, 1<<20)
+	p.SetDemand(&s, Newest, 1<<20, 0)
 	p.Charge(now, 10e6)
 	if at, ok := p.NextDeadline(now); !ok || at > now+minUplinkInterval {
 		t.Errorf("a debt is looked at again after %v, %v", at-now, ok)
@@ -228,7 +280,7 @@ func TestUplinkAfterLittle(t *testing.T) {
 		if owner, c, n := p.Next(now); owner != nil {
 			p.Sent(now, &s, c, n)
 			p.OnDelivered(now, n, busy)
-			p.SetDemand(&s, Newest, 1<<20)
+			p.SetDemand(&s, Newest, 1<<20, 0)
 			sent += n
 			continue
 		}
@@ -248,9 +300,11 @@ func TestPacerAtRandom(t *testing.T) {
 	now := time.Duration(0)
 	for range 20_000 {
 		s := &sessions[r.IntN(len(sessions))]
-		switch r.IntN(6) {
+		switch r.IntN(7) {
+		case 6:
+			p.SetLine(now, float64(r.IntN(2))*2e6)
 		case 0:
-			p.SetDemand(s, Class(r.IntN(numClasses)), r.IntN(5*packet))
+			p.SetDemand(s, Class(r.IntN(numClasses)), r.IntN(5*packet), uint64(r.IntN(100)))
 		case 1:
 			p.SetRate(s, float64(r.IntN(3))*50e3)
 		case 2:
@@ -303,7 +357,7 @@ func TestPacerAllocatesNothing(t *testing.T) {
 	round := func() {
 		for i := range sessions {
 			p.SetRate(&sessions[i], 1e5)
-			p.SetDemand(&sessions[i], Newest, 3*packet)
+			p.SetDemand(&sessions[i], Newest, 3*packet, 0)
 		}
 		for range 300 {
 			if s, c, n := p.Next(now); s != nil {
@@ -328,7 +382,7 @@ func BenchmarkPacer(b *testing.B) {
 	sessions := make([]Session, 5000)
 	for i := range sessions {
 		p.SetRate(&sessions[i], 1e6)
-		p.SetDemand(&sessions[i], Class(i%numClasses), 1<<30)
+		p.SetDemand(&sessions[i], Class(i%numClasses), 1<<30, 0)
 	}
 	now := time.Duration(0)
 	b.ReportAllocs()
@@ -340,6 +394,6 @@ func BenchmarkPacer(b *testing.B) {
 			continue
 		}
 		p.Sent(now, s, c, packet)
-		p.SetDemand(s, c, 1<<30)
+		p.SetDemand(s, c, 1<<30, 0)
 	}
 }
