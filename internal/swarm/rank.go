@@ -4,6 +4,7 @@ package swarm
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"p2plive/internal/wire"
 )
@@ -54,10 +55,15 @@ func (m *Machine) near(n *neighbour) bool {
 // lowest returns the child that makes room for a neighbour, and its tree, or
 // nil: one that can carry less in this tree; or, if this is the peer's home and
 // all of its uplink is spent, one in a tree where it only helps out. Those in
-// the same LAN come before all others, so that one copy enters it.
+// the same LAN come before all others, so that one copy enters it. For others
+// nobody is moved who has just come, and one at a time.
 func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
 	near := m.near(n)
-	if c := m.lowestChild(tr); c != nil && (near || above(tr.rank(n), tr.rank(c.peer))) {
+	if !near && m.crowded() {
+		return nil, nil
+	}
+	movable := func(c *child) bool { return c != nil && (near || m.now-c.demoted >= movedAgain) }
+	if c := m.lowestChild(tr); movable(c) && (near || above(tr.rank(n), tr.rank(c.peer))) {
 		return tr, c
 	}
 	if n.leaf() || !near && !tr.isHome(m.short) {
@@ -70,11 +76,23 @@ func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
 			continue
 		}
 		c := m.lowestChild(other)
-		if c != nil && (least == nil || c.peer.trees[other.index].weight < least.peer.trees[in.index].weight) {
+		if movable(c) && (least == nil || c.peer.trees[other.index].weight < least.peer.trees[in.index].weight) {
 			in, least = other, c
 		}
 	}
 	return in, least
+}
+
+// crowded reports whether the uplink has no room for one more child, be it for
+// as long as another one needs to find its new place: somebody is on the way out
+// already. The queue would grow, and all further down wait behind it.
+func (m *Machine) crowded() bool {
+	for _, tr := range m.trees {
+		if slices.ContainsFunc(tr.children, func(c *child) bool { return c.temporary && !c.leaving }) {
+			return true
+		}
+	}
+	return false
 }
 
 // lowestChild returns the child with the lowest rank, and of those with the
