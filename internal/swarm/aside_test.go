@@ -179,3 +179,143 @@ func TestFanoutOfFastLines(t *testing.T) {
 		}
 	}
 }
+
+// talk lets time pass while some neighbours say that they live.
+func (b *bench) talk(d time.Duration, ids ...wire.PeerID) {
+	for end := b.now + d; b.now < end; {
+		for _, id := range ids {
+			b.beat(id)
+		}
+		b.pass(100 * time.Millisecond)
+	}
+}
+
+// A crowd of newcomers, each of whom would carry more in a tree than those who
+// have places there, moves them one at a time, and nobody who has just come.
+func TestOneIsMovedAtATime(t *testing.T) {
+	b := playing(t)
+	tr := b.m.trees[0]
+	var settled, crowd []wire.PeerID
+	for i := byte(10); len(settled) < leastFanout || len(crowd) < 2; i++ {
+		switch id := (wire.PeerID{i}); {
+		case tr.isHome(id.PathID()):
+			crowd = append(crowd, id)
+		default:
+			settled = append(settled, id)
+		}
+	}
+	settled, crowd = settled[:leastFanout], crowd[:2]
+	knock := func(id wire.PeerID) (taken bool, moved []wire.PeerID) {
+		b.take()
+		b.do(Received{Peer: id, Msg: &wire.Subscribe{Epoch: testEpoch, Tree: tr.id, From: 21}})
+		for _, a := range sent[*wire.Accept](b.take()) {
+			if a.msg.Temporary {
+				moved = append(moved, a.peer)
+			} else {
+				taken = taken || a.peer == id
+			}
+		}
+		return taken, moved
+	}
+	for _, id := range append(settled, crowd...) {
+		b.up(id, wire.RoleViewer)
+	}
+	for _, id := range settled {
+		if taken, _ := knock(id); !taken {
+			t.Fatalf("%v was not taken", id[0])
+		}
+	}
+	all := append(append(settled, crowd...), peerB)
+	b.talk(movedAgain/2, all...)
+	if taken, _ := knock(crowd[0]); taken {
+		t.Error("somebody was moved who had just come")
+	}
+	b.talk(movedAgain, all...)
+	taken, moved := knock(crowd[0])
+	if !taken || len(moved) != 1 {
+		t.Fatalf("taken: %v, and %d were moved", taken, len(moved))
+	}
+	if taken, _ := knock(crowd[1]); taken {
+		t.Error("two were moved at once")
+	}
+	b.do(Received{Peer: moved[0], Msg: &wire.Unsubscribe{Epoch: testEpoch, Tree: tr.id}})
+	if taken, moved := knock(crowd[1]); !taken || len(moved) != 1 {
+		t.Errorf("then taken: %v, and %d were moved", taken, len(moved))
+	}
+}
+
+// Who has uplink left is asked for what is missing before who is nearer and full.
+func TestIdleIsAskedFirst(t *testing.T) {
+	b := playing(t)
+	b.do(PeerUp{Peer: peerD, Role: wire.RoleViewer, RTT: 60 * time.Millisecond})
+	for id, free := range map[wire.PeerID]uint8{peerC: 0, peerD: 1} {
+		h := &wire.Heartbeat{Epoch: testEpoch, Slots: 10}
+		for s := range wire.Substream(2) {
+			h.Trees = append(h.Trees, wire.TreeState{Tree: wire.Tree{Track: 1, Substream: s}, Free: free, Path: []wire.PathID{{77}}})
+		}
+		b.do(Received{Peer: id, Msg: h})
+		b.have(id, 24, 21, true)
+	}
+	b.piece(peerB, 21, wire.Push)
+	b.piece(peerB, 24, wire.Push) // of the same tree as 22
+	b.pass(90 * time.Millisecond)
+	requests := sent[*wire.Request](b.take())
+	if len(requests) == 0 || requests[0].peer != peerD {
+		t.Errorf("requests %+v, want one to D", requests)
+	}
+}
+
+// A viewer that has yet to start does so at the newest key frame of which it
+// hears, if that exists, and asks for nothing before it.
+func TestStartsAtTheNewestKeyFrame(t *testing.T) {
+	b := newBench(t, Config{})
+	b.up(peerB, wire.RoleViewer)
+	b.have(peerB, 25, 10, true)
+	b.piece(peerB, 25, wire.Push)
+	b.up(peerC, wire.RoleViewer)
+	b.have(peerC, 40, 30, true) // nothing that was signed shows that there is a 30
+	if first := b.m.tracks[0].first; first != 10 {
+		t.Fatalf("begins at %d", first)
+	}
+	b.have(peerC, 25, 20, true)
+	b.take()
+	b.pass(2 * time.Second)
+	for _, r := range sent[*wire.Request](b.take()) {
+		for _, id := range r.msg.IDs {
+			if id.Seq < 20 {
+				t.Errorf("fragment %d was asked for", id.Seq)
+			}
+		}
+	}
+	for seq := wire.Seq(20); seq < 25; seq++ {
+		b.piece(peerB, seq, wire.Repair)
+	}
+	if got := deliveries(b.take()); len(got) != 6 || got[0] != 20 {
+		t.Errorf("delivered %v", got)
+	}
+}
+
+// Who has just come gets no place where much waits to be sent, and who is known
+// for long does: it may have lost its parent.
+func TestNewcomersGiveWayToAQueue(t *testing.T) {
+	b := playing(t)
+	b.do(CatalogSet{Epoch: testEpoch, Tracks: []TrackInfo{
+		{ID: 1, Kind: wire.Video, Substreams: 2, Timescale: 1000, Bitrate: 1_000_000},
+	}})
+	b.do(Capacity{Uplink: 6_000_000})
+	reason := func(id wire.PeerID) wire.RefuseReason {
+		return b.m.refusal(b.m.trees[0], b.m.find(id), 0)
+	}
+	if got := reason(peerC); got != 0 {
+		t.Fatalf("refused without a queue: %v", got)
+	}
+	b.m.spend(100_000)
+	if got := reason(peerC); got != wire.RefuseBusy {
+		t.Errorf("a newcomer is refused for %v", got)
+	}
+	b.talk(newcomerTime, peerB, peerC)
+	b.m.spend(100_000)
+	if got := reason(peerC); got != 0 {
+		t.Errorf("who is known for long is refused for %v", got)
+	}
+}

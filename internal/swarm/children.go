@@ -14,7 +14,7 @@ type child struct {
 	peer      *neighbour
 	from      wire.Seq
 	temporary bool
-	demoted   time.Duration // when its place became a temporary one
+	demoted   time.Duration // when its place was given, or became a temporary one
 
 	silent  bool // it seems to be gone
 	leaving bool
@@ -122,6 +122,8 @@ func (m *Machine) refusal(tr *tree, n *neighbour, from wire.Seq) wire.RefuseReas
 		return wire.RefuseFull
 	case again:
 		return 0
+	case m.hurried() && m.now-n.up < newcomerTime:
+		return wire.RefuseBusy
 	case m.serving() && tr.staying() >= m.edgeRoom(tr, n, from):
 		return wire.RefuseFull
 	case !m.serving() && m.free(tr) == 0:
@@ -130,6 +132,18 @@ func (m *Machine) refusal(tr *tree, n *neighbour, from wire.Seq) wire.RefuseReas
 		}
 	}
 	return 0
+}
+
+// hurried reports whether a viewer has so much to send that who has just come is
+// to look for a place elsewhere: what a newcomer is sent first, in all trees, is
+// most of a second of a home line, and all below wait behind it. Slow lines take
+// as long for a piece or two.
+func (m *Machine) hurried() bool {
+	if m.serving() || m.uplink <= 0 {
+		return false
+	}
+	pieces := time.Duration(2 * usualPiece * 8 * int64(time.Second) / m.uplink)
+	return m.sentAt > m.now+max(placeQueue, pieces)
 }
 
 // serving reports whether the peer is an edge or a source.

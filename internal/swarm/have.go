@@ -308,6 +308,9 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 	if m.cfg.Role == wire.RoleSource {
 		return
 	}
+	if t.newerStart(th.Start) {
+		m.startLater(t, th.Start)
+	}
 	lied := t.begun && !t.proven && m.now-t.begunAt > time.Second
 	switch {
 	case !t.begun || lied:
@@ -330,6 +333,25 @@ func (m *Machine) learn(t *track, n *neighbour, th *wire.TrackHave) {
 			t.extend(newest, m.now)
 		}
 	}
+}
+
+// newerStart reports whether a video that has yet to start may as well begin
+// later than planned: who told first was behind, or what was planned takes long
+// to come. That a signed piece is as new bounds what a liar can do.
+func (t *track) newerStart(start wire.Seq) bool {
+	return t.info.Kind == wire.Video && !t.playing && t.proven && start > t.first && start <= t.provenSeq
+}
+
+// startLater has play start at a later fragment. Nothing before it is fetched:
+// where a crowd comes, uplinks are short of nothing else.
+func (m *Machine) startLater(t *track, first wire.Seq) {
+	for seq := t.base; seq < first; seq++ {
+		if f := t.frag(seq); f != nil {
+			m.giveUp(f)
+		}
+	}
+	t.first, t.next = first, first
+	m.hurry()
 }
 
 func (t *track) backlogged() bool { return !t.empty() && t.frags.at(0).backlog }

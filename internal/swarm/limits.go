@@ -123,6 +123,9 @@ const (
 	// improveEvery is how often a peer may move to a better place. Each move
 	// costs a few messages and makes the peers below it wait.
 	improveEvery = 2 * time.Second
+	// movedAgain is how long a child has a place before it is moved aside: in a swarm
+	// that grows by a quarter a second each newcomer would move it.
+	movedAgain = 2 * time.Second
 	// improveDepth is by how many hops a place must be better.
 	improveDepth = 2
 	// heavyWeight is the logarithm of the number of peers below for whose sake
@@ -279,11 +282,16 @@ const (
 	// somebody else sends the piece sooner, and what is pushed must not wait.
 	// It is paid again at each hop.
 	busyQueue = 40 * time.Millisecond
+	// fullCost is how much later a piece may come from a viewer with free places
+	// before one is asked that has none, and that will likely refuse: a round trip,
+	// and the wait behind what it pushes.
+	fullCost = 100 * time.Millisecond
 	// maxBusy bounds what an uplink is believed to have to do, also one of a bit
 	// a second: what waits longer is not sent any more, and lines become faster.
 	maxBusy = time.Second
-	// placeQueue is the queue beyond which an edge takes no child: above
-	// busyQueue, so that what newcomers fetch gives way to the places that they need.
+	// placeQueue is the queue beyond which an edge takes no child, and a viewer none
+	// that has just come: above busyQueue, so that what newcomers fetch gives way to
+	// the places that they need.
 	placeQueue = 80 * time.Millisecond
 	// orphanQueue is so for those that have lost their parent and have many below
 	// them: the delay is less than a place further down would cost all of these.

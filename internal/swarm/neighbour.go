@@ -106,6 +106,12 @@ func (n *neighbour) serves() bool { return n.role() != wire.RoleViewer }
 // leaf reports whether the neighbour shares nothing.
 func (n *neighbour) leaf() bool { return n.role() == wire.RoleViewer && n.slots == 0 }
 
+// idle reports whether the neighbour has uplink left: places in some tree for
+// which nobody would have to go.
+func (n *neighbour) idle() bool {
+	return slices.ContainsFunc(n.trees, func(rt remoteTree) bool { return rt.free > 0 && !rt.aside })
+}
+
 // feeds reports whether the neighbour is the parent in any tree.
 func (m *Machine) feeds(n *neighbour) bool {
 	return slices.ContainsFunc(m.trees, func(tr *tree) bool { return tr.parent == n })

@@ -176,6 +176,9 @@ func (r *setRing) remove(seq wire.Seq, index, count uint16) {
 	if covered, _ := r.covers(seq); !covered {
 		return
 	}
+	if count > 0 && index >= count {
+		return // there is no such piece
+	}
 	set := r.at(r.place(seq))
 	if r.isFull(seq) {
 		r.drop(r.place(seq))

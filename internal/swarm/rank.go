@@ -4,6 +4,7 @@ package swarm
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"p2plive/internal/wire"
 )
@@ -54,7 +55,9 @@ func (m *Machine) near(n *neighbour) bool {
 // lowest returns the child that makes room for a neighbour, and its tree, or
 // nil: one that can carry less in this tree; or, if this is the peer's home and
 // all of its uplink is spent, one in a tree where it only helps out. Those in
-// the same LAN come before all others, so that one copy enters it.
+// the same LAN come before all others, so that one copy enters it. For others that
+// have just come one is moved at a time, and nobody who has just come; who is
+// known for longer may have lost its parent, and cannot wait.
 func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
 	m.survey()
 	return m.lowestSeen(tr, n)
@@ -63,7 +66,12 @@ func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
 // lowestSeen does so by the last survey.
 func (m *Machine) lowestSeen(tr *tree, n *neighbour) (*tree, *child) {
 	near := m.near(n)
-	if c := tr.lowestNow; c != nil && (near || above(tr.rank(n), tr.rank(c.peer))) {
+	comes := !near && m.now-n.up < newcomerTime
+	if comes && m.crowded() {
+		return nil, nil
+	}
+	movable := func(c *child) bool { return c != nil && (!comes || m.now-c.demoted >= movedAgain) }
+	if c := tr.lowestNow; movable(c) && (near || above(tr.rank(n), tr.rank(c.peer))) {
 		return tr, c
 	}
 	if n.leaf() || !near && !tr.isHome(m.short) {
@@ -76,11 +84,23 @@ func (m *Machine) lowestSeen(tr *tree, n *neighbour) (*tree, *child) {
 			continue
 		}
 		c := other.lowestNow
-		if c != nil && (least == nil || c.peer.trees[other.index].weight < least.peer.trees[in.index].weight) {
+		if movable(c) && (least == nil || c.peer.trees[other.index].weight < least.peer.trees[in.index].weight) {
 			in, least = other, c
 		}
 	}
 	return in, least
+}
+
+// crowded reports whether the uplink has no room for one more child, be it for
+// as long as another one needs to find its new place: somebody is on the way out
+// already. The queue would grow, and all further down wait behind it.
+func (m *Machine) crowded() bool {
+	for _, tr := range m.trees {
+		if slices.ContainsFunc(tr.children, func(c *child) bool { return c.temporary && !c.leaving }) {
+			return true
+		}
+	}
+	return false
 }
 
 // lowestChild returns the child with the lowest rank, and of those with the

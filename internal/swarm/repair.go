@@ -223,6 +223,8 @@ func (m *Machine) holder(tr *tree, f *fragment, i uint16, a *ask) *neighbour {
 			continue
 		case urgent:
 			cost += time.Second // there is time for one answer only
+		case !n.idle():
+			cost += fullCost
 		}
 		if n == tr.parent {
 			cost += askTimeout // it is just sending it, or in trouble

@@ -52,6 +52,7 @@ func TestRoom(t *testing.T) {
 		"places at viewers, a part of which is found":        {Supply{Viewers: 100, Gives: 200 * rate, Edges: edges(20, 10)}, 5 + 110*findShare/100},
 		"viewers take from each other what no edge gives":    {Supply{Viewers: 210, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
 		"what is missing is no debt of the edge's":           {Supply{Viewers: 300, Gives: 200 * rate, Edges: edges(20, 10)}, 5},
+		"fewer of them where trees are deep":                 {Supply{Viewers: deepSwarm, Gives: 2 * deepSwarm * rate, Edges: edges(20, 10)}, 5 + (deepSwarm+10)*deepShare/100},
 		"who is above its share at an edge needs places too": {Supply{Viewers: 100, Gives: 200 * rate, Edges: edges(20, 17)}, -2 + 117*findShare/100},
 		"an edge that is full keeps everybody out":           {Supply{Viewers: 100, Gives: 900 * rate, Edges: edges(20, 18)}, 0},
 		"no edge": {Supply{}, 0},

@@ -19,11 +19,16 @@ const (
 	// a time, in percent. Newcomers are of use before they have said so, and let
 	// in at once most find their places in half a second; but the faster a swarm
 	// grows, the more often those who play are moved down for newcomers, while
-	// everybody's uplink is busy with what newcomers start with. 30 viewers who
-	// become 1,500 at edges of 8 copies: with 65 the half wait 9 s and nobody
-	// stalls, with 100 2 to 5 s and one to three stall, with 200 half a second
-	// and six; nobody waits and eight stall where all are let in.
+	// everybody's uplink is busy with what newcomers start with. 50 viewers who
+	// become 5,000 at two edges of 6 copies: with 40 all wait up to 25 s and nobody
+	// stalls, with 65 up to 15 s and two do.
 	findShare = 65
+	// deepShare is findShare from deepSwarm viewers on. Each level of the trees adds
+	// to what a parent's move or queue costs below, and the play delay does not
+	// grow. Small swarms are flat: to halve their pace gains nothing, and half of
+	// 1,000 who come at once would wait 12 s instead of 5.
+	deepShare = 40
+	deepSwarm = 1000
 	// maxCopies is how many copies of the stream one viewer is believed to
 	// give, whatever it says.
 	maxCopies = 20

@@ -45,6 +45,10 @@ func (s Supply) Room() int {
 	}
 	taken := int64(s.Viewers-s.Fresh)*rate - s.Edges.Feeds // from viewers
 	spare := s.Gives - max(taken, 0)
-	room := (left+max(spare, 0)/100*findShare)/rate - int64(s.Fresh)
+	find := int64(findShare)
+	if s.Viewers >= deepSwarm {
+		find = deepShare
+	}
+	room := (left+max(spare, 0)/100*find)/rate - int64(s.Fresh)
 	return int(max(room, 0))
 }
