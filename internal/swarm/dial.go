@@ -52,6 +52,7 @@ func (b *book) add(info wire.PeerInfo, urgent bool) {
 		}
 		return
 	}
+	b.replace(info)
 	if len(b.list) >= maxKnown {
 		i := slices.IndexFunc(b.list, func(k known) bool { return !k.dialing })
 		if i < 0 {
@@ -60,6 +61,21 @@ func (b *book) add(info wire.PeerInfo, urgent bool) {
 		b.list = slices.Delete(b.list, i, i+1)
 	}
 	b.list = append(b.list, known{id: info.ID, role: info.Role, addrs: info.Addrs, urgent: urgent})
+}
+
+// replace forgets who was lost at an address where somebody else is now: an edge
+// that was restarted without its key. To go on dialling it would keep the new one
+// waiting.
+func (b *book) replace(by wire.PeerInfo) {
+	b.list = slices.DeleteFunc(b.list, func(k known) bool {
+		gone := k.losses > 0 && k.role == by.Role && slices.ContainsFunc(k.addrs, func(a netip.AddrPort) bool {
+			return slices.Contains(by.Addrs, a)
+		})
+		if gone && k.dialing {
+			b.dialing--
+		}
+		return gone
+	})
 }
 
 func (b *book) forget(id wire.PeerID) {
@@ -330,8 +346,8 @@ func (m *Machine) wantPeers() {
 	if !short || m.now < m.nextWant || !m.live && len(m.neighbours) > 0 {
 		return
 	}
-	if m.book.dialing > 0 {
-		return
+	if slices.ContainsFunc(m.book.list, func(k known) bool { return k.dialing && k.losses == 0 }) {
+		return // who was lost before may have gone for good
 	}
 	m.nextWant = m.now + wantEvery
 	m.emit(WantPeers{N: targetViewers})

@@ -3,6 +3,8 @@
 package swarm
 
 import (
+	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -43,6 +45,32 @@ func TestRedial(t *testing.T) {
 				t.Errorf("dialled after %v", waits)
 			}
 		})
+	}
+}
+
+// An edge that was restarted without its key is another peer at the same address:
+// dials to the one before keep nobody from asking for it, and from dialling it.
+func TestEdgeWithAnotherKey(t *testing.T) {
+	addrs := []netip.AddrPort{netip.MustParseAddrPort("192.0.2.1:7101")}
+	b := newBench(t, Config{})
+	for i := range byte(5) {
+		edge := wire.PeerID{0xe0, i}
+		b.do(Introduced{Peers: []wire.PeerInfo{{ID: edge, Role: wire.RoleEdge, Addrs: addrs}}})
+		b.pass(2 * keepEvery)
+		if dials := of[Dial](b.take()); !slices.ContainsFunc(dials, func(d Dial) bool { return d.Peer.ID == edge }) {
+			t.Fatalf("edge %d is not dialled", i)
+		}
+		b.up(edge, wire.RoleEdge)
+		b.have(edge, 0, 0, true)
+		b.pass(20 * time.Millisecond)
+		b.acceptAll()
+		b.pass(time.Second)
+		b.do(PeerDown{Peer: edge})
+		b.take()
+		b.pass(wantEvery + 2*keepEvery)
+		if len(of[WantPeers](b.take())) == 0 {
+			t.Fatalf("nobody asks for edges after edge %d", i)
+		}
 	}
 }
 
