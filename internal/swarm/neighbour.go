@@ -48,7 +48,7 @@ type neighbour struct {
 	addrs  []netip.AddrPort
 }
 
-// fewTrees are those of one track: most streams have no more.
+// fewTrees are those of a simulated stream; a video with sound has more.
 const fewTrees = 4
 
 // moreTracks is for streams of several tracks.
