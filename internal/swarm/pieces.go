@@ -150,7 +150,7 @@ func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader, size int) {
 		m.releaseFragment(f)
 		t.closeQuest(f)
 		if !f.backlog {
-			t.lag.add(m.now, h.Wall)
+			t.lag.add(m.now, f.seq, h.Wall)
 		}
 		m.deliver(t)
 	}

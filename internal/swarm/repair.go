@@ -84,7 +84,7 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batc
 			return batches, m.now + busyTick
 		}
 	} else {
-		if due := m.due(tr, f, i, a); m.now < due {
+		if due := m.due(tr, f, a); m.now < due {
 			return batches, due
 		}
 		m.blame(tr, f, i, a)
@@ -158,11 +158,23 @@ func (m *Machine) fillAsks() {
 	m.askedAt = m.now
 }
 
-// due returns when a piece is no longer expected from the tree's parent. What
+// due returns when a piece is asked for: when it is no longer expected from the
+// tree's parent, or when there is just time to ask a neighbour before the last
+// call. In a tree that was broken pieces may be so late, that they are expected,
+// and come too late.
+func (m *Machine) due(tr *tree, f *fragment, a *ask) time.Duration {
+	due := m.expected(tr, f, a)
+	if f.open.isProof {
+		due = min(due, max(m.lastCall(tr, f)-beforeLastCall, f.seen+minPatience))
+	}
+	return due
+}
+
+// expected returns until when a piece is expected from the tree's parent. What
 // is pushed comes in order: a piece that was overtaken will hardly come, while
 // one that was not may wait in the parent's queue, and asking for it would
 // make that queue longer.
-func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
+func (m *Machine) expected(tr *tree, f *fragment, a *ask) time.Duration {
 	if tr.parent == nil || m.silent(tr.parent) {
 		return f.seen + orphanPatience
 	}
@@ -259,7 +271,12 @@ func (m *Machine) serversMay(tr *tree, f *fragment, a *ask) bool {
 // further down give what their parent gets so the time to come down.
 func (m *Machine) lastCall(tr *tree, f *fragment) time.Duration {
 	wait := max(m.cfg.PlayDelay-lastCallTime, m.cfg.PlayDelay/2)
-	return f.open.proved + wait + depthPatience*time.Duration(len(tr.path))
+	from := f.open.proved
+	if t := tr.track; t.lag.any && t.lag.last < m.cfg.PlayDelay {
+		// A player whose clock was set by the quickest piece shows it sooner.
+		from = min(from, t.quickest(f.seq))
+	}
+	return from + wait + depthPatience*time.Duration(len(tr.path))
 }
 
 // anybody chooses a neighbour that may have what no have-map shows.

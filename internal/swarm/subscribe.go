@@ -133,7 +133,11 @@ func (m *Machine) onRefuse(n *neighbour, msg *wire.Refuse) {
 	m.introduced(msg.Others, !patient)
 	rt := &n.trees[tr.index]
 	rt.free = 0
-	rt.badUntil = m.now + refusalPenalty(msg.Reason) + time.Duration(m.rng.Int64N(int64(orphanRetry)))
+	penalty := refusalPenalty(msg.Reason)
+	if n.serves() && m.orphaned(tr) {
+		penalty = min(penalty, edgeRefused)
+	}
+	rt.badUntil = m.now + penalty + time.Duration(m.rng.Int64N(int64(orphanRetry)))
 	if tr.pending == n {
 		tr.pending = nil
 		tr.nextTry = m.now

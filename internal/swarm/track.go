@@ -240,11 +240,16 @@ type lagMeter struct {
 	since      time.Duration
 	any        bool
 	last       time.Duration
+	seq        wire.Seq // the newest fragment, and its wall clock
+	wall       int64
 }
 
 const lagSpan = time.Minute // clocks drift: older minima are forgotten
 
-func (l *lagMeter) add(now time.Duration, wall int64) {
+func (l *lagMeter) add(now time.Duration, seq wire.Seq, wall int64) {
+	if seq > l.seq || !l.any {
+		l.seq, l.wall = seq, wall
+	}
 	d := now.Milliseconds() - wall
 	switch {
 	case !l.any:
@@ -254,4 +259,10 @@ func (l *lagMeter) add(now time.Duration, wall int64) {
 	}
 	l.best, l.next = min(l.best, d), min(l.next, d)
 	l.last = time.Duration(d-l.best) * time.Millisecond
+}
+
+// quickest returns when a fragment comes, or would have come, the quickest way.
+func (t *track) quickest(seq wire.Seq) time.Duration {
+	l := &t.lag
+	return time.Duration(l.wall+l.best)*time.Millisecond + time.Duration(int64(seq)-int64(l.seq))*t.interval()
 }
