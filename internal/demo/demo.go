@@ -55,6 +55,8 @@ type Config struct {
 type Hosts interface {
 	Tracker() sockets.Network
 	Edge() sockets.Network
+	// EdgeUplink is what the edge is told that its line carries, in bits a second; 0: nothing.
+	EdgeUplink() int64
 	Source() sockets.Network
 	Viewer(i int) sockets.Network // from 0
 	// Uplink is what the line of that viewer carries, in bits a second; 0: that is not known.
@@ -66,6 +68,7 @@ type here struct{}
 
 func (here) Tracker() sockets.Network   { return nil }
 func (here) Edge() sockets.Network      { return nil }
+func (here) EdgeUplink() int64          { return 0 }
 func (here) Source() sockets.Network    { return nil }
 func (here) Viewer(int) sockets.Network { return nil }
 func (here) Uplink(int) int64           { return 0 }
@@ -110,7 +113,8 @@ func New(cfg Config) (_ *Demo, err error) {
 	closers = append(closers, func() { d.tracker.Close() })
 	url := "http://" + d.tracker.HTTPAddr().String()
 	if d.edge, err = edge.New(edge.Config{
-		Tracker: url, UDP: loopback, HTTP: loopback, EdgeKey: key, Network: cfg.Hosts.Edge(), Logger: cfg.Logger,
+		Tracker: url, UDP: loopback, HTTP: loopback, EdgeKey: key, Network: cfg.Hosts.Edge(),
+		UploadLimit: cfg.Hosts.EdgeUplink(), Logger: cfg.Logger,
 	}); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}

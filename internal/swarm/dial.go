@@ -236,7 +236,7 @@ func (m *Machine) dialOne() bool {
 		if m.now < m.nextDial {
 			return false
 		}
-		m.nextDial = m.now + leafDialEvery
+		m.nextDial = m.now + m.leafEvery(leafDialEvery)
 	}
 	if k.urgent && k.role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
 		return false
@@ -313,7 +313,7 @@ func (m *Machine) prune() bool {
 	}
 	m.nextPrune = m.now + pruneEvery
 	if m.leaf() {
-		m.nextPrune = m.now + leafPruneEvery
+		m.nextPrune = m.now + m.leafEvery(leafPruneEvery)
 	}
 	if oldest == nil {
 		return false

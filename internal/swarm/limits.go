@@ -111,6 +111,9 @@ const (
 	// namedTime is when a place that an edge has named is asked for: by then its peer
 	// has been dialled, and has told of it.
 	namedTime = 300 * time.Millisecond
+	// leafUplink is the line, in bits a second, for which the intervals of leaves are
+	// meant: faster ones may do things as much more often.
+	leafUplink = 128_000
 	// leafMoveEvery is how often a viewer whose uplink carries nobody leaves an
 	// edge's place for another: a move and the handshake before it take 20 kbit, and
 	// with ten of them in five seconds a line of 128 kbit/s had no room for acknowledgements.

@@ -2,7 +2,11 @@
 
 package swarm
 
-import "p2plive/internal/wire"
+import (
+	"time"
+
+	"p2plive/internal/wire"
+)
 
 // rates is what the uplink and the trees' rates come to. All of the machine asks
 // for it all the time, so it is worked out when one of them changes.
@@ -41,6 +45,11 @@ func (m *Machine) slots() int { return m.rates.slots }
 // because its uplink carries nobody: then all of that is needed to say what it
 // misses and what has come.
 func (m *Machine) leaf() bool { return m.rates.leaf }
+
+// leafEvery returns how often a leaf does what a line of leafUplink can do every so often.
+func (m *Machine) leafEvery(every time.Duration) time.Duration {
+	return every * leafUplink / time.Duration(max(m.uplink, leafUplink))
+}
 
 // rate returns the bits a second of a tree, 0 if not known.
 func (tr *tree) rate() int64 {

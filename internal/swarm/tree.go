@@ -150,7 +150,7 @@ func (m *Machine) seekParent(tr *tree) {
 		// A viewer's temporary place ends, whatever else there is.
 		leaving := !tr.parent.serves() && m.now-tr.demoted > searchTime
 		if n := m.chooseParent(tr, leaving, false); n != nil && (leaving || !m.tooDeep(tr, n, len(tr.path)-1)) {
-			m.nextMove = m.now + leafMoveEvery
+			m.nextMove = m.now + m.leafEvery(leafMoveEvery)
 			m.subscribe(tr, n, MoveTemporary)
 		}
 	default:

@@ -50,7 +50,8 @@ func newWorld(sc Scenario, viewers int, seed uint64) *world {
 
 func (w *world) Tracker() sockets.Network { return w.host(0, 0) }
 func (w *world) Source() sockets.Network  { return w.host(0, 0) }
-func (w *world) Edge() sockets.Network    { return w.host(edgeCopies*w.sc.Rate, 0) }
+func (w *world) Edge() sockets.Network    { return w.host(w.EdgeUplink(), 0) }
+func (w *world) EdgeUplink() int64        { return edgeCopies * w.sc.Rate }
 func (w *world) Uplink(i int) int64       { return w.uplinks[i] }
 func (w *world) Viewer(i int) sockets.Network {
 	up := w.uplinks[i]
