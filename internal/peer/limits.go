@@ -62,11 +62,12 @@ const (
 	maxFullSamples = 8
 	maxWait        = 100 * time.Millisecond
 	minWaiting     = 24 << 10
-	// startUplink, in bits a second, is less than most lines carry, and enough
-	// for a swarm to stand on its own from its first second on.
+	// startUplink, in bits a second, is where the estimate begins while the rates of
+	// the trees are not known.
 	startUplink = 2_000_000
 	// startChildren times the rate of the largest tree is what lets the machine
-	// take one child: it spends 85% of what it is told.
+	// take one child: there the estimate begins. Weak lines harm that one only, until
+	// it is noticed, and strong ones have a dozen after some two seconds.
 	startChildren = 1.25
 	// usedUplink of the estimate must be in use before it grows: what is above
 	// it has not been tried yet. Once the line has been full it grows only where

@@ -3,6 +3,7 @@
 package peer
 
 import (
+	"cmp"
 	"time"
 
 	"p2plive/internal/swarm"
@@ -137,7 +138,7 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 // one child.
 func (u *uplink) grow(now time.Duration, wire, least float64) {
 	if u.rate == 0 {
-		u.rate = startUplink
+		u.rate = cmp.Or(least, startUplink)
 	}
 	switch {
 	case now < u.next:

@@ -146,25 +146,38 @@ func TestLeafMovesSeldom(t *testing.T) {
 	}
 }
 
+// A weak line that is fed dials one viewer after another, and as often as it likes
+// while it misses a parent: who has just come and finds the edge full plays nothing else.
 func TestLeafDialsSeldom(t *testing.T) {
-	b := newLeaf(t)
-	b.up(edgeA, wire.RoleEdge)
-	b.have(edgeA, 0, 0, true)
+	var seq wire.Seq
+	b := fedByEdge(t, &seq)
+	b.do(CatalogSet{Epoch: testEpoch, Tracks: []TrackInfo{
+		{ID: 1, Kind: wire.Video, Substreams: 2, Timescale: 1000, Bitrate: 3_000_000},
+	}})
+	b.do(Capacity{Uplink: 100_000})
 	var infos []wire.PeerInfo
-	for i := range byte(20) {
+	for i := range byte(40) {
 		infos = append(infos, wire.PeerInfo{ID: wire.PeerID{0xd0, i}, Role: wire.RoleViewer})
 	}
+	b.take()
 	b.do(Introduced{Peers: infos})
-	dials := 0
-	for range 100 {
-		b.pass(100 * time.Millisecond)
-		for _, d := range of[Dial](b.take()) {
-			dials++
-			b.do(DialFailed{Peer: d.Peer.ID})
+	dials := func(d time.Duration) (n int) {
+		for end := b.now + d; b.now < end; {
+			b.live(100*time.Millisecond, &seq, 0, false)
+			for _, d := range of[Dial](b.take()) {
+				n++
+				b.do(DialFailed{Peer: d.Peer.ID})
+			}
 		}
+		return n
 	}
-	if most := int(10*time.Second/leafDialEvery) + 1; dials == 0 || dials > most {
-		t.Errorf("%d dials in 10 s, want at most %d", dials, most)
+	most := int(10*time.Second/leafDialEvery) + 1
+	if n := dials(10 * time.Second); n == 0 || n > most {
+		t.Errorf("%d dials in 10 s, want at most %d", n, most)
+	}
+	b.do(Received{Peer: edgeA, Msg: &wire.Refuse{Epoch: testEpoch, Tree: wire.Tree{Track: 1}, Reason: wire.RefuseFull}})
+	if n := dials(time.Second); n < 5 {
+		t.Errorf("%d dials in the second after a parent has sent it away", n)
 	}
 }
 

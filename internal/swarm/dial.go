@@ -232,7 +232,7 @@ func (m *Machine) dialOne() bool {
 	if k == nil {
 		return false
 	}
-	if m.leaf() && k.role == wire.RoleViewer {
+	if m.leaf() && k.role == wire.RoleViewer && m.fed() {
 		if m.now < m.nextDial {
 			return false
 		}

@@ -371,8 +371,8 @@ const (
 	// dialsAtOnce bounds the dials under way: a handshake's datagram is 77 ms
 	// on a line of 128 kbit/s, and comes again after 200 ms.
 	dialsAtOnce = 3
-	// leafDialEvery is how often a viewer whose uplink carries nobody dials a viewer: with
-	// probes and handshake that takes some 20 kbit, and 30 kbit/s were missing to acknowledgements.
+	// leafDialEvery is how often a viewer whose uplink carries nobody dials a viewer, once
+	// it is fed: with probes and handshake that takes some 20 kbit, and 30 kbit/s were missing to acknowledgements.
 	leafDialEvery = 4 * time.Second
 	// dialTimeout gives up a dial of which nothing was heard.
 	dialTimeout = 10 * time.Second

@@ -55,6 +55,11 @@ func (m *Machine) rooted(tr *tree) bool {
 	return m.cfg.Role == wire.RoleSource || tr.parent != nil && len(tr.path) > 0
 }
 
+// fed reports whether there is a parent in each tree.
+func (m *Machine) fed() bool {
+	return !slices.ContainsFunc(m.trees, func(tr *tree) bool { return tr.parent == nil })
+}
+
 // keepParents looks after the peer's own place in each tree.
 func (m *Machine) keepParents() {
 	if m.cfg.Role == wire.RoleSource {
