@@ -138,7 +138,7 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 // one child.
 func (u *uplink) grow(now time.Duration, wire, least float64) {
 	if u.rate == 0 {
-		u.rate = cmp.Or(least, startUplink)
+		u.rate = cmp.Or(2*least, startUplink)
 	}
 	switch {
 	case now < u.next:
@@ -196,5 +196,5 @@ func (s *Swarm) measureUplink() {
 	// its uplink than to acknowledge each datagram.
 	s.host.endpoint.SetThrifty(s.uplink.line() < stream)
 	s.host.endpoint.SetLine(s.uplink.pace() / 8)
-	s.handle(swarm.Capacity{Uplink: s.uplink.capacity()})
+	s.handle(swarm.Capacity{Uplink: s.uplink.capacity(), Open: !s.uplink.known && s.uplink.limit == 0})
 }

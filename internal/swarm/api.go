@@ -90,7 +90,10 @@ type Link struct {
 }
 
 // Capacity is the peer's measured or configured uplink, in bits a second.
-type Capacity struct{ Uplink int64 }
+type Capacity struct {
+	Uplink int64
+	Open   bool // it is measured, and has shown no bound yet
+}
 
 // Tick lets the machine do what is due. It comes when Wake has asked for it.
 type Tick struct{}

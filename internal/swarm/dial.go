@@ -23,7 +23,7 @@ type known struct {
 	losses  uint8 // sessions that have ended, none of which was a long one
 }
 
-// book lists the peers that could be dialled, oldest first.
+// book lists the peers that could be dialled, those named last at the end.
 type book struct {
 	list    []known
 	dialing int // of them
@@ -45,10 +45,15 @@ func (b *book) find(id wire.PeerID) *known {
 
 func (b *book) add(info wire.PeerInfo, urgent bool) {
 	b.changed()
-	if k := b.find(info.ID); k != nil {
+	if i := slices.IndexFunc(b.list, func(k known) bool { return k.id == info.ID }); i >= 0 {
+		k := b.list[i]
 		k.urgent = k.urgent || urgent
 		if len(info.Addrs) > 0 {
 			k.addrs, k.role = info.Addrs, info.Role
+		}
+		b.list[i] = k
+		if urgent {
+			b.list = append(slices.Delete(b.list, i, i+1), k)
 		}
 		return
 	}
@@ -273,6 +278,9 @@ func (m *Machine) drawKnown(have *roles) *known {
 	if n == 0 {
 		m.book.nobodyUntil = again
 		return nil
+	}
+	if urgent && m.leaf() && m.count(wire.RoleEdge) > 0 {
+		return &m.book.list[able[n-1]] // what was named last is the likeliest to be free still
 	}
 	return &m.book.list[able[m.rng.IntN(n)]]
 }

@@ -3,6 +3,7 @@
 package swarm
 
 import (
+	"bytes"
 	"slices"
 
 	"p2plive/internal/wire"
@@ -205,9 +206,7 @@ func (m *Machine) nameParents(tr *tree) {
 	m.rng.Shuffle(len(seekers), func(i, j int) { seekers[i], seekers[j] = seekers[j], seekers[i] })
 	slices.SortStableFunc(seekers, func(a, b *child) int { return tr.rank(a.peer) - tr.rank(b.peer) })
 	for _, c := range seekers {
-		i := slices.IndexFunc(vacancies, func(v vacancy) bool {
-			return v.peer != c.peer && !slices.Contains(v.peer.trees[tr.index].path, c.peer.short)
-		})
+		i := m.nextVacancy(tr, vacancies, c.peer)
 		if i < 0 {
 			continue
 		}
@@ -221,13 +220,31 @@ func (m *Machine) nameParents(tr *tree) {
 	}
 }
 
+// nextVacancy returns the first vacancy in the order of ids, from the seeker's own
+// on, that is not below the seeker; -1 for none. So a seeker is named the same few
+// viewers in all trees: a weak line has no room for a handshake for each. After a
+// while it is others, since it may not reach the first.
+func (m *Machine) nextVacancy(tr *tree, vacancies []vacancy, n *neighbour) int {
+	from, _ := slices.BinarySearchFunc(vacancies, n.short, func(v vacancy, id wire.PathID) int {
+		return bytes.Compare(v.peer.short[:], id[:])
+	})
+	from += int(m.now / vacancyTurn)
+	for k := range vacancies {
+		i := (from + k) % len(vacancies)
+		if v := vacancies[i].peer; v != n && !slices.Contains(v.trees[tr.index].path, n.short) {
+			return i
+		}
+	}
+	return -1
+}
+
 // vacancy is a viewer with free places.
 type vacancy struct {
 	peer *neighbour
 	left int // to be named
 }
 
-// vacancies returns the viewers with free places in a tree, in random order.
+// vacancies returns the viewers with free places in a tree, in the order of their ids.
 func (m *Machine) vacancies(tr *tree) []vacancy {
 	var list []vacancy
 	for _, n := range m.neighbours {
@@ -235,7 +252,7 @@ func (m *Machine) vacancies(tr *tree) []vacancy {
 			list = append(list, vacancy{n, free})
 		}
 	}
-	m.rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	slices.SortFunc(list, func(a, b vacancy) int { return bytes.Compare(a.peer.short[:], b.peer.short[:]) })
 	return list
 }
 

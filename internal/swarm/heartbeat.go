@@ -18,9 +18,11 @@ type told struct {
 }
 
 // same reports whether there is nothing new in s. How many places are free does
-// not matter as long as there is one.
-func (t *told) same(s *told) bool {
-	return t.any && t.path == s.path && t.weight == s.weight && t.aside == s.aside && (t.free == 0) == (s.free == 0)
+// not matter as long as there is one, but to edges, which name them, if they have become
+// twice as many.
+func (t *told) same(s *told, edge bool) bool {
+	return t.any && t.path == s.path && t.weight == s.weight && t.aside == s.aside && (t.free == 0) == (s.free == 0) &&
+		!(edge && s.free >= 2*max(t.free, 1))
 }
 
 // tellTrees tells a neighbour what has changed in the trees since the survey.
@@ -30,7 +32,7 @@ func (m *Machine) tellTrees(n *neighbour) {
 	for _, tr := range m.trees {
 		old, s := n.toldOf(tr), m.stateFor(tr, n)
 		due = due || !old.any
-		if old.same(&s) {
+		if old.same(&s, n.serves()) {
 			continue
 		}
 		*old = s

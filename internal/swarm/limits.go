@@ -157,6 +157,8 @@ const (
 	// have free ones, and vacantTries how many neighbours are looked at for it.
 	nameEvery   = time.Second
 	vacantTries = 64
+	// vacancyTurn is how long somebody is named the same ones first.
+	vacancyTurn = 10 * time.Second
 	// assignEvery is how often an edge looks over its places.
 	assignEvery = 100 * time.Millisecond
 	// rebalanceEvery limits how often an edge moves a place to a less burdened viewer.

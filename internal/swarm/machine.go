@@ -37,6 +37,7 @@ type Machine struct {
 	nextTell time.Duration
 
 	uplink   int64
+	open     bool // the uplink has shown no bound yet
 	rates    rates
 	asks     float64       // pieces that may be asked for now
 	askedAt  time.Duration // when that was renewed
@@ -123,7 +124,7 @@ func (m *Machine) event(ev Event) {
 			n.rtt = ev.RTT
 		}
 	case Capacity:
-		m.uplink = max(ev.Uplink, 0)
+		m.uplink, m.open = max(ev.Uplink, 0), ev.Open
 		m.measure()
 	case Tick:
 		m.asleep = true

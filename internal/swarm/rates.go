@@ -64,14 +64,20 @@ func (m *Machine) forChildren() int64 {
 	return m.uplink * childShare / 100
 }
 
-// gives returns what children can have of the peer, in bits a second.
+// gives returns what children can have of the peer, in bits a second. A line that
+// has shown no bound yet counts as a copy of the stream: weak ones show theirs with the
+// first children, and of the others nothing is known until somebody comes.
 func (m *Machine) gives() int64 {
 	if len(m.trees) == 0 {
 		return 0
 	}
 	n := m.slots()
-	if m.uplink <= 0 && m.cfg.Slots == 0 {
+	switch {
+	case m.cfg.Slots > 0 || m.cfg.Leaf:
+	case m.uplink <= 0:
 		n = min(n, len(m.trees))
+	case m.open:
+		n = max(n, len(m.trees))
 	}
 	return int64(n) * m.rate() / int64(len(m.trees))
 }

@@ -119,17 +119,19 @@ func (c *Control[K]) enter(now time.Duration, key K, fresh bool) {
 
 // Report tells what a viewer can give, in bits a second, whether it has found
 // its places in the trees, and whether one of them is at an edge: then the
-// edges' figures have to show it before it is no newcomer any more.
+// edges' figures have to show it before it is no newcomer any more. What it gives
+// counts as soon as it is none: also if it never finds all of its places, like most
+// where uplinks are short.
 func (c *Control[K]) Report(key K, gives int64, settled, atEdge bool) {
 	g := c.guests[key]
 	if g == nil {
 		return
 	}
 	g.settled = g.settled || settled
-	if !g.settled {
+	if !g.settled && g.fresh {
 		return
 	}
-	if !atEdge {
+	if g.settled && !atEdge {
 		c.shown(g)
 	}
 	gives = min(max(gives, 0), maxCopies*cmp.Or(c.supply.Rate, assumedRate))
