@@ -29,7 +29,7 @@ func (m *Machine) tell() {
 	}
 	early := time.Duration(0)
 	if !m.serving() {
-		early = haveEvery / 2 // all together, in one tick instead of many
+		early = tellEarly
 	}
 	for _, n := range m.neighbours {
 		if m.now+early >= n.nextHave {
@@ -39,8 +39,8 @@ func (m *Machine) tell() {
 		}
 		m.nextTell = min(m.nextTell, n.nextHave)
 		if m.keepsWarm(n) {
-			if m.now-n.spoken >= kinEvery {
-				m.tellTrees(n)
+			if m.now+early-n.spoken >= kinEvery {
+				m.tellNews(n, true)
 			}
 			m.nextTell = min(m.nextTell, n.spoken+kinEvery)
 		}

@@ -27,8 +27,12 @@ func (t *told) same(s *told, edge bool) bool {
 
 // tellTrees tells a neighbour what has changed in the trees since the survey.
 func (m *Machine) tellTrees(n *neighbour) {
+	m.tellNews(n, (m.leaf() || n.serves()) && m.now-n.beat >= beatEvery)
+}
+
+// tellNews does so, and says that there is nothing new if it is due to say something.
+func (m *Machine) tellNews(n *neighbour, due bool) {
 	var news []wire.TreeState
-	due := (m.leaf() || n.serves()) && m.now-n.beat >= beatEvery || m.now-n.spoken >= kinEvery && m.keepsWarm(n)
 	for _, tr := range m.trees {
 		old, s := n.toldOf(tr), m.stateFor(tr, n)
 		due = due || !old.any

@@ -216,6 +216,10 @@ const (
 const (
 	// haveEvery: ten neighbours cost 1% of a stream of 400 kbit/s.
 	haveEvery = 250 * time.Millisecond
+	// tellEarly: who is to be told something within that time is told now, in one tick
+	// with others. With 125 ms everybody was told each 140 ms, since parents and
+	// children are: 73 have-maps a second with ten neighbours, three in five of all events.
+	tellEarly = 40 * time.Millisecond
 	// leafHaveEvery: to acknowledge a have-map takes 1 kbit, and a line that
 	// carries nobody may have but 128 kbit/s.
 	leafHaveEvery = 500 * time.Millisecond

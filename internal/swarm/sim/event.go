@@ -18,6 +18,7 @@ const (
 	evTick                // a machine's wake-up
 	evMessage             // a swarm message arrives
 	evHave                // one of those have-maps that fit in here
+	evBeat                // a heartbeat that only tells of arg slots
 	evPiece               // piece arg arrives
 	evDial                // a handshake arrives
 	evOpen                // a handshake is over

@@ -13,6 +13,27 @@ import (
 // of their own.
 const haveFragments = 64
 
+// take puts a message into an event: most fit, and need no memory of their own.
+func (e *event) take(msg wire.Message) {
+	kept := msg
+	switch msg := msg.(type) {
+	case *wire.Have:
+		if e.pack(msg) {
+			return
+		}
+		kept = copyHave(msg)
+	case *wire.Heartbeat:
+		if len(msg.Trees) == 0 {
+			e.kind, e.arg = evBeat, uint32(msg.Slots)
+			return
+		}
+	}
+	e.keep(kept)
+}
+
+// keep has the event refer to a message.
+func (e *event) keep(msg wire.Message) { e.kind, e.msg = evMessage, &msg }
+
 // pack reports whether a have-map fits, as most do: they are of few fragments
 // of one piece.
 func (e *event) pack(m *wire.Have) bool {

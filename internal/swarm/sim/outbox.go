@@ -32,14 +32,7 @@ func (k *worker) Send(c swarm.Send) {
 	p.up.pass(k.now, again)
 	l.control = max(l.control, at)
 	e := event{at: l.control, session: l.session}
-	h, ok := c.Msg.(*wire.Have)
-	if !ok || !e.pack(h) {
-		msg := c.Msg
-		if ok {
-			msg = copyHave(h)
-		}
-		e.kind, e.msg = evMessage, &msg
-	}
+	e.take(c.Msg)
 	k.send(p, o, &e)
 }
 
@@ -58,10 +51,15 @@ func (k *worker) messageIn(to *peer, e *event) {
 	if l == nil || l.session != e.session {
 		return
 	}
-	var msg wire.Message = &k.haveIn
-	if e.kind == evHave {
+	var msg wire.Message
+	switch e.kind {
+	case evHave:
 		e.unpack(&k.haveIn)
-	} else {
+		msg = &k.haveIn
+	case evBeat:
+		k.beatIn = wire.Heartbeat{Epoch: epoch.Tag(), Slots: uint16(e.arg)}
+		msg = &k.beatIn
+	default:
 		msg = *e.msg
 	}
 	k.handle(to, swarm.Received{Peer: id(e.from), Msg: msg})

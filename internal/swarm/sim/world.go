@@ -43,6 +43,7 @@ type part struct {
 	scratch []byte
 	haveOut wire.Have // that a machine fills
 	haveIn  wire.Have // that a machine reads
+	beatIn  wire.Heartbeat
 }
 
 const (
@@ -104,7 +105,7 @@ func (w *world) event(k *worker, e *event) {
 	switch e.kind {
 	case evTick:
 		k.handle(to, swarm.Tick{})
-	case evMessage, evHave:
+	case evMessage, evHave, evBeat:
 		k.messageIn(to, e)
 	case evPiece:
 		if w.off {
