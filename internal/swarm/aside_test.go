@@ -332,3 +332,48 @@ func TestNewcomersGiveWayToAQueue(t *testing.T) {
 		t.Errorf("who is known for long is refused for %v", got)
 	}
 }
+
+// A weak line has room for one handshake in some seconds: it is named the same viewer in all trees.
+func TestNamedTheSameInAllTrees(t *testing.T) {
+	b := newBench(t, Config{Role: wire.RoleEdge, Gate: 1, EdgeChildren: 1})
+	b.do(PeerUp{Peer: peerC, Role: wire.RoleSource})
+	b.do(Received{Peer: peerC, Msg: &wire.Heartbeat{Epoch: testEpoch, Slots: 10}})
+	b.pass(idleTick)
+	for _, s := range sent[*wire.Subscribe](b.take()) {
+		b.do(Received{Peer: s.peer, Msg: &wire.Accept{Epoch: testEpoch, Tree: s.msg.Tree}})
+	}
+	for i := range byte(20) {
+		id := wire.PeerID{0xd0 + i, 1}
+		b.do(PeerUp{Peer: id, Role: wire.RoleViewer})
+		h := &wire.Heartbeat{Epoch: testEpoch, Slots: 10}
+		for s := range wire.Substream(2) {
+			h.Trees = append(h.Trees, wire.TreeState{Tree: wire.Tree{Track: 1, Substream: s}, Free: 5})
+		}
+		b.do(Received{Peer: id, Msg: h})
+	}
+	seekers := []wire.PeerID{{0xe0, 2}, {0x10, 3}, {0xff, 4}}
+	for _, id := range seekers {
+		b.do(PeerUp{Peer: id, Role: wire.RoleViewer})
+		b.do(Received{Peer: id, Msg: &wire.Heartbeat{Epoch: testEpoch}})
+		for s := range wire.Substream(2) {
+			b.do(Received{Peer: id, Msg: &wire.Subscribe{Epoch: testEpoch, Tree: wire.Tree{Track: 1, Substream: s}}})
+		}
+	}
+	var commands list
+	b.m.out = &commands
+	for _, tr := range b.m.trees {
+		b.m.nameParents(tr)
+	}
+	named := map[wire.PeerID]map[wire.PeerID]int{}
+	for _, s := range sent[*wire.Accept](commands) {
+		if named[s.peer] == nil {
+			named[s.peer] = map[wire.PeerID]int{}
+		}
+		named[s.peer][s.msg.Others[0].ID]++
+	}
+	for _, id := range seekers {
+		if len(named[id]) != 1 {
+			t.Errorf("%v is named %v", id[0], named[id])
+		}
+	}
+}

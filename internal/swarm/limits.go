@@ -115,9 +115,9 @@ const (
 	// meant: faster ones may do things as much more often.
 	leafUplink = 128_000
 	// leafMoveEvery is how often a viewer whose uplink carries nobody leaves an
-	// edge's place for another: a move and the handshake before it take 20 kbit, and
+	// edge's place for another: with the handshake before it a move takes 20 kbit, and
 	// with ten of them in five seconds a line of 128 kbit/s had no room for acknowledgements.
-	leafMoveEvery = 2 * time.Second
+	leafMoveEvery = time.Second
 	// searchTime is how long a child that a viewer gives up looks for another
 	// viewer before it burdens an edge: well before evictAfter.
 	searchTime = time.Second

@@ -118,3 +118,24 @@ func TestOrphansAskTheLiving(t *testing.T) {
 		}
 	}
 }
+
+// In a tree where all is late, pieces are expected until it is too late for them. Neighbours, and then the edge,
+// are asked in time for a player whose clock was set by the quickest piece.
+func TestAskedInTimeThoughExpected(t *testing.T) {
+	b := playing(t)
+	tr := b.m.trees[0]
+	tr.late = delayMeter{mean: 500 * time.Millisecond, dev: 500 * time.Millisecond, any: true}
+	track := tr.track
+	track.lag = lagMeter{any: true, seq: 30, best: b.now.Milliseconds() - 400} // at best it would have come 400 ms ago
+	f := &fragment{seq: 30, seen: b.now, open: &quest{proved: b.now, isProof: true}}
+	late := b.m.expected(tr, f, &ask{}) - b.now
+	due, call := b.m.due(tr, f, &ask{})-b.now, b.m.lastCall(tr, f)-b.now
+	depth := depthPatience * time.Duration(len(tr.path))
+	if late < maxPatience || call != defaultPlayDelay-lastCallTime-400*time.Millisecond+depth || due != call-beforeLastCall {
+		t.Errorf("expected for %v, asked for after %v, last call after %v", late, due, call)
+	}
+	track.lag.last = 2 * defaultPlayDelay // the whole stream is late, or the source's clock was set
+	if call := b.m.lastCall(tr, f) - b.now; call != defaultPlayDelay-lastCallTime+depth {
+		t.Errorf("after an outage the last call is after %v", call)
+	}
+}

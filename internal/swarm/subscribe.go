@@ -144,6 +144,7 @@ func (m *Machine) onRefuse(n *neighbour, msg *wire.Refuse) {
 		if patient {
 			tr.refused = min(tr.refused+1, 16)
 			tr.nextTry += m.searchEvery(tr)
+			m.nextMove = min(m.nextMove, m.now+temporaryRetry) // to be refused takes a leaf little
 		}
 		m.hurry()
 	}

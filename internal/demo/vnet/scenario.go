@@ -39,7 +39,7 @@ var scenarios = map[string]Scenario{
 	// All uplinks together carry 1.2 copies of the stream.
 	"home": {
 		Viewers: 300, Rate: 3_012_000, MinRTT: 20 * time.Millisecond, MaxRTT: 60 * time.Millisecond, Loss: 0.01,
-		Warmup:  45 * time.Second,
+		Warmup:  120 * time.Second,
 		Uplinks: []Uplink{{128, 0.15}, {384, 0.25}, {1000, 0.25}, {5000, 0.25}, {20000, 0.10}},
 	},
 	// One room: what the loopback interface would show of a machine that is

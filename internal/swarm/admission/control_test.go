@@ -253,6 +253,23 @@ func TestLiar(t *testing.T) {
 	}
 }
 
+// TestNeverSettled: where uplinks are short most viewers never find all of their places, and give all the same.
+func TestNeverSettled(t *testing.T) {
+	c := control(roomy, edges(10, 0))
+	c.Arrive(0, 1, from(1))
+	c.Report(1, 2*rate, false, true)
+	if s := c.Supply(); s.Gives != 0 {
+		t.Errorf("it counts while it is a newcomer: %+v", s)
+	}
+	e := edges(10, 1)
+	e.At = freshTime
+	c.SetEdges(e)
+	c.Report(1, 2*rate, false, true)
+	if s := c.Supply(); s.Gives != 2*rate || s.Fresh != 0 {
+		t.Errorf("%+v", s)
+	}
+}
+
 // TestSilentEdges has viewers come and go while no edge reports: nothing of them is kept.
 func TestSilentEdges(t *testing.T) {
 	c := control(roomy, edges(100, 0))
