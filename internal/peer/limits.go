@@ -66,8 +66,8 @@ const (
 	// the trees are not known.
 	startUplink = 2_000_000
 	// startChildren times the rate of the largest tree is what lets the machine
-	// take one child: there the estimate begins. Weak lines harm that one only, until
-	// it is noticed, and strong ones have a dozen after some two seconds.
+	// take one child. The estimate begins with two: weak lines harm no more until it is
+	// noticed, and strong ones can have a dozen after some two seconds.
 	startChildren = 1.25
 	// usedUplink of the estimate must be in use before it grows: what is above
 	// it has not been tried yet. Once the line has been full it grows only where
