@@ -127,14 +127,20 @@ func TestNamedPlaceIsAskedForAtOnce(t *testing.T) {
 	}
 }
 
-// A weak line moves from an edge's places to others one after another: moves leave it no room for acknowledgements.
-func TestLeafMovesSeldom(t *testing.T) {
-	var seq wire.Seq
-	b := fedByEdge(t, &seq)
+// fedLeaf returns one whose uplink carries nobody.
+func fedLeaf(t *testing.T, seq *wire.Seq) *bench {
+	b := fedByEdge(t, seq)
 	b.do(CatalogSet{Epoch: testEpoch, Tracks: []TrackInfo{
 		{ID: 1, Kind: wire.Video, Substreams: 2, Timescale: 1000, Bitrate: 3_000_000},
 	}})
 	b.do(Capacity{Uplink: 100_000})
+	return b
+}
+
+// A weak line moves from an edge's places to others one after another: moves leave it no room for acknowledgements.
+func TestLeafMovesSeldom(t *testing.T) {
+	var seq wire.Seq
+	b := fedLeaf(t, &seq)
 	b.take()
 	b.live(leafMoveEvery-100*time.Millisecond, &seq, 1, false)
 	first := len(sent[*wire.Subscribe](b.take()))
@@ -150,11 +156,7 @@ func TestLeafMovesSeldom(t *testing.T) {
 // while it misses a parent: who has just come and finds the edge full plays nothing else.
 func TestLeafDialsSeldom(t *testing.T) {
 	var seq wire.Seq
-	b := fedByEdge(t, &seq)
-	b.do(CatalogSet{Epoch: testEpoch, Tracks: []TrackInfo{
-		{ID: 1, Kind: wire.Video, Substreams: 2, Timescale: 1000, Bitrate: 3_000_000},
-	}})
-	b.do(Capacity{Uplink: 100_000})
+	b := fedLeaf(t, &seq)
 	var infos []wire.PeerInfo
 	for i := range byte(40) {
 		infos = append(infos, wire.PeerInfo{ID: wire.PeerID{0xd0, i}, Role: wire.RoleViewer})

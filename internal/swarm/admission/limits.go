@@ -21,7 +21,7 @@ const (
 	// grows, the more often those who play are moved down for newcomers, while
 	// everybody's uplink is busy with what newcomers start with. 50 viewers who
 	// become 5,000 at two edges of 6 copies: with 40 all wait up to 25 s and nobody
-	// stalls, with 65 up to 18 s, and three do with one seed of three.
+	// stalls, with 65 up to 17 s, and nobody does either with three seeds.
 	findShare = 65
 	// deepShare is findShare from deepSwarm viewers on. Each level of the trees adds
 	// to what a parent's move or queue costs below, and the play delay does not
