@@ -23,13 +23,18 @@ type Fragment struct {
 // MaxFragment is the largest fragment that can be split, in bytes.
 const MaxFragment = wire.MaxPieces * wire.MaxPiecePayload
 
+// cut is what a piece has at most, in bytes, unless there would be too many. A piece goes on
+// when it is whole, and to one child after another: half of its size halves the time that
+// each hop takes, and the queues on lines that are nearly full.
+const cut = 6 << 10
+
 // Split cuts a fragment into signed pieces.
 func (s *Signer) Split(f *Fragment) ([]*wire.Piece, error) {
 	if len(f.Data) == 0 || len(f.Data) > MaxFragment {
 		return nil, fmt.Errorf("fragment %d of track %d has %d bytes, want 1 to %d",
 			f.Seq, f.Track, len(f.Data), MaxFragment)
 	}
-	count := (len(f.Data) + wire.MaxPiecePayload - 1) / wire.MaxPiecePayload
+	count := min((len(f.Data)+cut-1)/cut, wire.MaxPieces)
 	// Pieces of equal size: a last piece of a few bytes would cost a whole header.
 	size := (len(f.Data) + count - 1) / count
 	pieces := make([]*wire.Piece, count)

@@ -65,6 +65,9 @@ const (
 	// startUplink, in bits a second, is where the estimate begins while the rates of
 	// the trees are not known.
 	startUplink = 2_000_000
+	// leastUplink, in bits a second, is what it begins with at least: of a stream of 200 kbit/s
+	// two children take less than the first handshakes do, and nothing would be left.
+	leastUplink = 100_000
 	// startChildren times the rate of the largest tree is what lets the machine
 	// take one child. The estimate begins with two: weak lines harm no more until it is
 	// noticed, and strong ones can have a dozen after some two seconds.
@@ -91,6 +94,10 @@ const (
 	// it doubles up to maxUplinkPause as long as it does not grow.
 	minUplinkPause = 10 * time.Second
 	maxUplinkPause = 5 * time.Minute
+	// weakLine times what it takes to feed one child is what a line has shown at least that is tried with
+	// one again before maxUplinkPause. With half of it lines of 384 kbit/s were, for a stream of 3
+	// Mbit/s in six trees: each time a viewer missed fragments for seconds.
+	weakLine = 0.75
 	// longUplinkPause is how long it is not tried at least where one child more makes it more than likelyLine
 	// times what it has carried: where that is in vain, pieces are late for seconds.
 	longUplinkPause = time.Minute

@@ -127,8 +127,8 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 		u.most = max(u.most, slowerLine*u.proved)
 	}
 	u.rate, u.proved, u.known, u.filled = u.most, u.most, true, now
-	if u.rate-u.other < least/2 {
-		// Lines do not double. To try again would fill this one for a second, for nothing.
+	if u.rate-u.other < weakLine*least {
+		// Lines do not become so much faster. To try again would fill this one for a second, for nothing.
 		u.pause = maxUplinkPause
 	}
 	u.next = now + u.pause
@@ -138,7 +138,7 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 // one child.
 func (u *uplink) grow(now time.Duration, wire, least float64) {
 	if u.rate == 0 {
-		u.rate = cmp.Or(2*least, startUplink)
+		u.rate = max(cmp.Or(2*least, startUplink), leastUplink)
 	}
 	switch {
 	case now < u.next:

@@ -192,3 +192,14 @@ func TestUplinkOfPieces(t *testing.T) {
 		t.Errorf("%d bit/s are left of 3 Mbit/s", c)
 	}
 }
+
+// A stream of 200 kbit/s begins with places that the handshakes of its first children
+// do not use up.
+func TestUplinkOfAThinStream(t *testing.T) {
+	const tree = 26_000
+	var u uplink
+	u.add(0, uplinkInterval, load{wire: 2500}, tree)
+	if got := u.capacity(); got < 2*tree {
+		t.Errorf("%d bit/s are taken to be there for children", got)
+	}
+}

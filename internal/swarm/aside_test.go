@@ -189,9 +189,20 @@ func TestFanoutOfFastLines(t *testing.T) {
 		uplink int64
 		want   int
 	}{{0, 4}, {1_000_000, 4}, {5_000_000, 4}, {20_000_000, 16}, {1_000_000_000, maxFanout}} {
-		if got := New(Config{Uplink: tt.uplink}).fanout(); got != tt.want {
+		m := New(Config{Uplink: tt.uplink})
+		m.tracks = []*track{{size: 300}, {size: 12 << 10}}
+		if got := m.fanout(); got != tt.want {
 			t.Errorf("%d children in a tree at %d bit/s, want %d", got, tt.uplink, tt.want)
 		}
+	}
+}
+
+// TestFanoutByPieces halves the pieces: twice as many children get theirs in the same time.
+func TestFanoutByPieces(t *testing.T) {
+	m := New(Config{Uplink: 20_000_000})
+	m.tracks = []*track{{size: 6 << 10}}
+	if got := m.fanout(); got != 32 {
+		t.Errorf("%d children in a tree, want 32", got)
 	}
 }
 

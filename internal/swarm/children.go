@@ -142,7 +142,7 @@ func (m *Machine) hurried() bool {
 	if m.serving() || m.uplink <= 0 {
 		return false
 	}
-	pieces := time.Duration(2 * usualPiece * 8 * int64(time.Second) / m.uplink)
+	pieces := time.Duration(2 * m.pieceBits() * int64(time.Second) / m.uplink)
 	return m.sentAt > m.now+max(placeQueue, pieces)
 }
 
@@ -258,7 +258,7 @@ func (m *Machine) free(tr *tree) int {
 
 // fanout returns the most children that a viewer has in a tree that is not its home.
 func (m *Machine) fanout() int {
-	const childBits = usualPiece * 8 * int64(time.Second) / int64(fanoutTime)
+	childBits := m.pieceBits() * int64(time.Second) / int64(fanoutTime)
 	return int(min(max(m.uplink/childBits, leastFanout), maxFanout))
 }
 
@@ -345,8 +345,9 @@ func (m *Machine) outranked(tr *tree, c *child) bool {
 }
 
 // shed gives up children when there are more than the uplink carries: else all
-// of them would wait ever longer. Where it carries them and nothing beside, one
-// at a time may look for another parent first.
+// of them would wait ever longer. Each has a moment to look for another parent,
+// or it would miss what is cut in between. Where the uplink carries them and
+// nothing beside, it is one at a time, that may look for as long as others may.
 func (m *Machine) shed() {
 	if m.cfg.Slots > 0 || m.uplink <= 0 || m.now < m.nextShed {
 		return
@@ -359,13 +360,15 @@ func (m *Machine) shed() {
 	in, c := m.spare(over)
 	switch {
 	case c == nil:
-	case over:
-		m.nextShed = m.now + shedEvery
-		m.sendAway(in, c)
-	default:
+	case !c.temporary:
 		m.nextShed = m.now + evictAfter
+		if over {
+			m.nextShed = m.now + shedEvery
+		}
 		c.temporary, c.demoted = true, m.now
 		m.accept(in, c)
+	case over && m.now-c.demoted >= shedEvery:
+		m.sendAway(in, c)
 	}
 }
 

@@ -32,6 +32,8 @@ func (m *Machine) tellTrees(n *neighbour) {
 
 // tellNews does so, and says that there is nothing new if it is due to say something.
 func (m *Machine) tellNews(n *neighbour, due bool) {
+	// Who is taken to carry others is taken for dead where it says as little as a leaf does.
+	due = due || n.toldLeaf != m.leaf()
 	var news []wire.TreeState
 	for _, tr := range m.trees {
 		old, s := n.toldOf(tr), m.stateFor(tr, n)
@@ -46,7 +48,7 @@ func (m *Machine) tellNews(n *neighbour, due bool) {
 		news = append(news, tr.state(s))
 	}
 	if len(news) > 0 || due || len(m.trees) == 0 && !n.synced {
-		n.beat = m.now
+		n.beat, n.toldLeaf = m.now, m.leaf()
 		m.send(n, &wire.Heartbeat{Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: news})
 	}
 }

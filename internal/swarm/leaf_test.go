@@ -18,6 +18,17 @@ func newLeaf(t *testing.T) *bench {
 	return b
 }
 
+// newFed returns one that carries others, with an edge as its parent.
+func newFed(t *testing.T) *bench {
+	b := newLeaf(t)
+	b.do(Capacity{Uplink: 4_000_000})
+	b.up(edgeA, wire.RoleEdge)
+	b.have(edgeA, 0, 0, true)
+	b.pass(200 * time.Millisecond)
+	b.acceptAll()
+	return b
+}
+
 func TestLeafIsMute(t *testing.T) {
 	b := newLeaf(t)
 	b.up(edgeA, wire.RoleEdge)
@@ -47,15 +58,26 @@ func TestLeafIsMute(t *testing.T) {
 	}
 }
 
-// Children of a line that proves to carry none of them find others at once: what
-// they were still sent would come late.
+// Who becomes a leaf says so at once: its parent hears little of it from then on, and
+// would take it for dead and push nothing until it has heard.
+func TestParentHearsOfANewLeaf(t *testing.T) {
+	b := newFed(t)
+	b.pass(300 * time.Millisecond)
+	for _, uplink := range []int64{100_000, 4_000_000} {
+		b.take()
+		b.do(Capacity{Uplink: uplink})
+		b.pass(2 * busyTick)
+		beats := sent[*wire.Heartbeat](b.take())
+		if len(beats) != 1 || beats[0].peer != edgeA || (beats[0].msg.Slots == 0) != (uplink == 100_000) {
+			t.Errorf("with %d bit/s %v was sent", uplink, beats)
+		}
+	}
+}
+
+// Children of a line that proves to carry none of them find others within a moment:
+// what they were still sent would come late.
 func TestChildrenOfAWeakLineAreSentAway(t *testing.T) {
-	b := newLeaf(t)
-	b.do(Capacity{Uplink: 4_000_000})
-	b.up(edgeA, wire.RoleEdge)
-	b.have(edgeA, 0, 0, true)
-	b.pass(200 * time.Millisecond)
-	b.acceptAll()
+	b := newFed(t)
 	for i, child := range []wire.PeerID{peerB, peerC} {
 		b.up(child, wire.RoleViewer)
 		b.do(Received{Peer: child, Msg: &wire.Subscribe{
@@ -68,6 +90,11 @@ func TestChildrenOfAWeakLineAreSentAway(t *testing.T) {
 	}
 	b.take()
 	b.do(Capacity{Uplink: 100_000})
+	b.pass(busyTick)
+	first := sent[*wire.Accept](b.take())
+	if n := b.m.Stats().Children; n != 2 || len(first) != 1 || !first[0].msg.Temporary {
+		t.Errorf("%d children are left before one could look for another parent; it was told %v", n, first)
+	}
 	for range 5 {
 		b.do(Received{Peer: peerB, Msg: &wire.Heartbeat{Epoch: testEpoch}})
 		b.do(Received{Peer: peerC, Msg: &wire.Heartbeat{Epoch: testEpoch}})

@@ -35,7 +35,7 @@ const (
 	defaultGate = 3
 	// leastFanout is the most children that a viewer has in a tree that is not its
 	// home, and as many more as a piece reaches within fanoutTime: beyond, the last
-	// child waits longer than another hop would take. 5 Mbit/s reach 4, and 20 reach 16;
+	// child waits longer than another hop would take. With pieces of 6 KiB 5 Mbit/s reach 8, and 20 reach 32;
 	// where few have much, it is chance which trees are their homes.
 	leastFanout = 4
 	fanoutTime  = 80 * time.Millisecond
@@ -63,14 +63,16 @@ const (
 	// for repair and control. It is of whole children, so that most lines have
 	// more left: of 4 trees a line of 1.5 streams carries 5 from 84% on, and 6
 	// at 100%. Where all uplinks together carry 1.2 streams every child counts:
-	// 1,000 homes that are let in at once have 4 in 1,000 pieces late and 6% from
-	// the edge at 85%, and none and 1.5% at 93%.
-	childShare = 93
-	// fastShare is that of lines from fastUplink on, in bits a second: at 20
-	// Mbit/s 95% leaves the wait that 6 Mbit/s have at 85% (half a service time x
-	// load / (1 - load), the queue M/D/1). The same rule would leave lines of 1
-	// Mbit/s half empty; but pieces come evenly, and their children are few.
-	fastShare  = 95
+	// 1,000 simulated homes that are let in at once have 4 in 1,000 pieces late and
+	// 6% from the edge at 85%, and none and 1.5% at 93%. 100 real ones have 13% from
+	// the edge at 93% and 11% at 97 and 99%, up to 90 ms later (p95).
+	childShare = 99
+	// fastShare is that of lines from fastUplink on, in bits a second: each of their many
+	// children is a small part, so that nothing is left by rounding. At 20 Mbit/s pieces of
+	// 6 KiB wait as long at 97% as at 95% twice as large ones, and those of 6 Mbit/s at
+	// 85% (half a service time x load / (1 - load), the queue M/D/1). The same rule would
+	// leave lines of 1 Mbit/s half empty; but pieces come evenly, and their children are few.
+	fastShare  = 97
 	fastUplink = 10_000_000
 	// uplinkShare of an edge's goes to children, in percent: rescues come in no
 	// order, and all of the swarm waits behind them.
@@ -144,8 +146,9 @@ const (
 	settleTime = 3 * time.Second
 	// evictAfter ends a temporary place at a viewer.
 	evictAfter = 3 * time.Second
-	// shedEvery is how often a viewer sends a child away while it has more than
-	// its uplink carries: as often as that is measured.
+	// shedEvery is how often a viewer gives up a child while it has more than its
+	// uplink carries: as often as that is measured. It is also how long that child may
+	// look for another parent: some round trips.
 	shedEvery = 200 * time.Millisecond
 	// lostPathGrace is how long a child stays with a parent that has lost its
 	// own: the parent finds another one faster than all of its children do.
@@ -270,13 +273,16 @@ const (
 	// asked for came from the parent in the same 50 ms.
 	lastCallTime = 300 * time.Millisecond
 	// beforeLastCall is when neighbours are asked, although the parent may yet bring
-	// the piece: a round trip and a wait in somebody's queue.
+	// the piece, but does not have it: a round trip and a wait in somebody's queue.
 	beforeLastCall = 150 * time.Millisecond
 	// askTimeout is added to two round trips.
 	askTimeout = 50 * time.Millisecond
-	// usualPiece is what an answer is taken for, in bytes: a frame of a stream
-	// of 3 Mbit/s, and below the most that a piece may have.
-	usualPiece = 12 << 10
+	// usualPiece is what pieces are taken for in bytes until some have come, and leastPiece
+	// what they are taken for at least: small ones have their costs too.
+	usualPiece = 6 << 10
+	leastPiece = 4 << 10
+	// sizeMemory is over how many pieces the mean of their sizes goes: a second or so.
+	sizeMemory = 16
 	// maxAskTimeout keeps one slow neighbour from holding a piece.
 	maxAskTimeout = time.Second
 	// askShare of the uplink at most is spent on asking for pieces, at askBits

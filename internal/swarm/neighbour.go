@@ -27,6 +27,7 @@ type neighbour struct {
 	spoken   time.Duration // when it was last sent anything
 	nextHave time.Duration
 	kinAt    time.Duration // when it was last seen to be a parent or child
+	toldLeaf bool          // the last heartbeat said that we share nothing
 	short    wire.PathID
 	told     [fewTrees]told // of our place in the first trees
 

@@ -141,6 +141,10 @@ func (m *Machine) gain(t *track, f *fragment, h *wire.PieceHeader, size int) {
 		return
 	}
 	f.got++
+	if t.size == 0 {
+		t.size = size
+	}
+	t.size += (size - t.size) / sizeMemory
 	if f.key && (!t.hasKey || f.seq > t.key) {
 		t.key, t.hasKey = f.seq, true
 	}

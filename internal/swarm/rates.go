@@ -18,6 +18,7 @@ type rates struct {
 
 // measure works out the rates anew.
 func (m *Machine) measure() {
+	was := m.leaf()
 	m.rates = rates{slots: defaultCopies * len(m.trees)}
 	r := &m.rates
 	for _, tr := range m.trees {
@@ -33,6 +34,9 @@ func (m *Machine) measure() {
 	}
 	r.leaf = m.cfg.Leaf || m.cfg.Role == wire.RoleViewer && len(m.trees) > 0 && r.slots == 0
 	m.book.changed()
+	if m.leaf() != was {
+		m.tellSoon()
+	}
 }
 
 // rate is what all trees carry together, in bits a second.
@@ -45,6 +49,18 @@ func (m *Machine) slots() int { return m.rates.slots }
 // because its uplink carries nobody: then all of that is needed to say what it
 // misses and what has come.
 func (m *Machine) leaf() bool { return m.rates.leaf }
+
+// pieceBits returns how large a piece is, in bits: the mean of the track with the largest.
+func (m *Machine) pieceBits() int64 {
+	size := 0
+	for _, t := range m.tracks {
+		size = max(size, t.size)
+	}
+	if size == 0 {
+		size = usualPiece
+	}
+	return int64(max(size, leastPiece)) * 8
+}
 
 // leafEvery returns how often a leaf does what a line of leafUplink can do every so often.
 func (m *Machine) leafEvery(every time.Duration) time.Duration {

@@ -84,7 +84,7 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batc
 			return batches, m.now + busyTick
 		}
 	} else {
-		if due := m.due(tr, f, a); m.now < due {
+		if due := m.due(tr, f, i, a); m.now < due {
 			return batches, due
 		}
 		m.blame(tr, f, i, a)
@@ -162,12 +162,23 @@ func (m *Machine) fillAsks() {
 // tree's parent, or when there is just time to ask a neighbour before the last
 // call. In a tree that was broken pieces may be so late, that they are expected,
 // and come too late.
-func (m *Machine) due(tr *tree, f *fragment, a *ask) time.Duration {
+func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
 	due := m.expected(tr, f, a)
-	if f.open.isProof {
-		due = min(due, max(m.lastCall(tr, f)-beforeLastCall, f.seen+minPatience))
+	if !f.open.isProof {
+		return due
 	}
-	return due
+	late := m.lastCall(tr, f)
+	if !m.queued(tr, f, i, a) {
+		late -= beforeLastCall
+	}
+	return min(due, max(late, f.seen+minPatience))
+}
+
+// queued reports whether a missing piece waits in the queue of the tree's parent:
+// it is there, and nothing that was cut later has been pushed.
+func (m *Machine) queued(tr *tree, f *fragment, i uint16, a *ask) bool {
+	p := tr.parent
+	return p != nil && !m.silent(p) && a.gap == 0 && f.seq >= tr.from && p.has(tr.track, f.seq, i)
 }
 
 // expected returns until when a piece is expected from the tree's parent. What
@@ -267,8 +278,9 @@ func (m *Machine) serversMay(tr *tree, f *fragment, a *ask) bool {
 }
 
 // lastCall returns when a missing piece is asked of an edge, whoever else has it:
-// what has been asked of others has not come, and then it is too late. Those
-// further down give what their parent gets so the time to come down.
+// what has been asked of others has not come, and then it is too late. Its
+// parent may be getting it too; where half of 1,000 viewers leave, to wait for
+// that made twice as many stalls.
 func (m *Machine) lastCall(tr *tree, f *fragment) time.Duration {
 	wait := max(m.cfg.PlayDelay-lastCallTime, m.cfg.PlayDelay/2)
 	from := f.open.proved
@@ -276,7 +288,7 @@ func (m *Machine) lastCall(tr *tree, f *fragment) time.Duration {
 		// A player whose clock was set by the quickest piece shows it sooner.
 		from = min(from, t.quickest(f.seq))
 	}
-	return from + wait + depthPatience*time.Duration(len(tr.path))
+	return from + wait
 }
 
 // anybody chooses a neighbour that may have what no have-map shows.
@@ -313,8 +325,7 @@ func (m *Machine) serviceTime(n *neighbour) time.Duration {
 	if rate == 0 {
 		return 0
 	}
-	const bits = usualPiece * 8
-	return min(time.Duration(bits*int64(time.Second)*int64(len(m.trees))/(rate*int64(n.slots))), maxPatience)
+	return min(time.Duration(m.pieceBits()*int64(time.Second)*int64(len(m.trees))/(rate*int64(n.slots))), maxPatience)
 }
 
 // settle ends the quest for a piece that has come.

@@ -93,6 +93,7 @@ type track struct {
 	info    TrackInfo
 	first   wire.Seq // where play starts, or waits to start
 	index   int
+	size    int     // bytes of a piece, a mean
 	trees   []*tree // by substream
 	begunAt time.Duration
 

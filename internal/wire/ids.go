@@ -41,13 +41,15 @@ type Tree struct {
 	Substream Substream
 }
 
-// Substream deals the piece to one of k substreams. Neighbouring pieces of a
-// large fragment go different ways, and so do neighbouring fragments.
+// Substream deals the piece to one of k substreams. Neighbouring fragments go
+// different ways, and so do the pieces of one: of two, the second goes half of the
+// substreams further, so that the pieces of each substream come evenly.
 func (id PieceID) Substream(k uint8) Substream {
 	if k <= 1 {
 		return 0
 	}
-	return Substream((uint64(id.Seq) + uint64(id.Index)) % uint64(k))
+	n, i := uint64(k), uint64(id.Index)%uint64(k)
+	return Substream((uint64(id.Seq) + i%2*((n+1)/2) + i/2) % n)
 }
 
 // Role says what a peer does in a stream.

@@ -65,6 +65,17 @@ func TestSubstream(t *testing.T) {
 			t.Errorf("k %d: two fragments in a row go to %d", k, a)
 		}
 	}
+	// Where each fragment has two pieces, each of six substreams has one in three fragments.
+	last := [6]Seq{}
+	for seq := Seq(0); seq < 30; seq++ {
+		for i := range uint16(2) {
+			s := PieceID{1, seq, i}.Substream(6)
+			if gap := seq - last[s]; seq > 5 && gap != 3 {
+				t.Errorf("substream %d: fragment %d comes %d after the last", s, seq, gap)
+			}
+			last[s] = seq
+		}
+	}
 	if s := (PieceID{1, 9, 9}).Substream(0); s != 0 {
 		t.Errorf("without substreams a piece goes to %d", s)
 	}

@@ -7,7 +7,7 @@ import (
 )
 
 // ProtocolVersion is spoken in Hello. Peers of another version are refused.
-const ProtocolVersion = 1
+const ProtocolVersion = 2
 
 // MaxMessage bounds an encoded message of any type.
 const MaxMessage = 64<<10 - 1

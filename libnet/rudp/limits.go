@@ -128,10 +128,11 @@ const (
 	maxUnacked  = 8
 	ackShare    = 16
 	maxAckDelay = 25 * time.Millisecond
-	// thriftyUnacked and thriftyShare are those of a thrifty endpoint: one answer to a piece that comes at the pace of
-	// somebody else's line, and still more often than the sender's timer for a silence allows.
-	thriftyUnacked = 32
-	thriftyShare   = 4
+	// thriftyUnacked, thriftyShare and thriftyAckDelay are those of a thrifty endpoint: one answer to a piece that comes
+	// at the pace of somebody else's line, and still more often than the sender's timer for a silence allows.
+	thriftyUnacked  = 32
+	thriftyShare    = 2
+	thriftyAckDelay = 60 * time.Millisecond
 
 	// closeRepeats and closeInterval: the close datagram is sent at once and again, so that losing one or
 	// two leaves no peer waiting for its idle timeout. The closed session answers late datagrams with it

@@ -68,12 +68,12 @@ func (c *Conn) acknowledges(now time.Time) bool {
 	if !telling {
 		return false
 	}
-	share, most := time.Duration(ackShare), uint64(maxUnacked)
+	share, most, longest := time.Duration(ackShare), uint64(maxUnacked), maxAckDelay
 	if c.ep.thrifty.Load() {
-		share, most = thriftyShare, thriftyUnacked
+		share, most, longest = thriftyShare, thriftyUnacked, thriftyAckDelay
 	}
 	if c.ackAt.IsZero() {
-		c.ackAt, c.ackFrom = now.Add(min(duration(c.rtt.Smoothed())/share, maxAckDelay)), c.stats.DatagramsIn
+		c.ackAt, c.ackFrom = now.Add(min(duration(c.rtt.Smoothed())/share, longest)), c.stats.DatagramsIn
 	}
 	if now.Before(c.ackAt) && c.stats.DatagramsIn-c.ackFrom < most-1 {
 		c.wake(c.ackAt)

@@ -57,6 +57,7 @@ type metrics struct {
 	machines                     machines // sums of the viewers'
 	expected, onTime             uint64
 	missed, stalls, stalledPeers uint64
+	early                        uint64 // stalls of viewers whose first picture does not count
 	stalledTime                  time.Duration
 	judged                       uint64        // viewers
 	judgedTime                   time.Duration // of viewers that played
@@ -81,7 +82,7 @@ func (m *metrics) take(o *metrics) {
 		{&m.repaired, &o.repaired}, {&m.rescued, &o.rescued}, {&m.duplicate, &o.duplicate}, {&m.bad, &o.bad},
 		{&m.control, &o.control}, {&m.entered, &o.entered}, {&m.badPieces, &o.badPieces}, {&m.expired, &o.expired},
 		{&m.dialFailed, &o.dialFailed}, {&m.dialed, &o.dialed}, {&m.expected, &o.expected}, {&m.onTime, &o.onTime},
-		{&m.missed, &o.missed}, {&m.stalls, &o.stalls}, {&m.stalledPeers, &o.stalledPeers}, {&m.judged, &o.judged},
+		{&m.missed, &o.missed}, {&m.stalls, &o.stalls}, {&m.stalledPeers, &o.stalledPeers}, {&m.early, &o.early}, {&m.judged, &o.judged},
 	} {
 		*c[0] += *c[1]
 	}

@@ -94,6 +94,9 @@ func (p *player) deliver(k *worker, o *peer, seq uint32) {
 		if now >= w.sc.Warmup {
 			p.stalls++
 			p.stalled += late
+			if o.came < w.firstsFrom {
+				k.m.early++
+			}
 		}
 	}
 }

@@ -30,7 +30,8 @@ type Result struct {
 	Stalls     uint64  `json:"stalls"`
 	Stalled    uint64  `json:"stalled_viewers"`
 	StallMs    int64   `json:"stall_ms"`
-	Continuity float64 `json:"continuity"` // share of the time in which the picture moved
+	Early      *uint64 `json:"early_stalls,omitempty"` // of viewers that were there before a crowd; nil if none came
+	Continuity float64 `json:"continuity"`             // share of the time in which the picture moved
 
 	FirstP50 int `json:"first_p50_ms"` // from coming to the first picture
 	FirstP95 int `json:"first_p95_ms"`
@@ -108,6 +109,9 @@ func (w *world) result() *Result {
 		Neighbours: float64(m.machines.Viewers) / float64(max(m.judged, 1)),
 		Attached:   float64(m.machines.Attached) / float64(max(m.machines.Trees, 1)),
 		Violations: m.violations, Violation: m.violation, Timeline: m.seconds,
+	}
+	if w.sc.Flash != nil {
+		r.Early = &m.early
 	}
 	if m.expected > 0 {
 		r.OnTime = share(m.onTime, m.expected)

@@ -52,6 +52,9 @@ func TestScenarios(t *testing.T) {
 			if !strings.HasPrefix(r.Table(), name+", P2P on: ") {
 				t.Errorf("table %q", r.Table())
 			}
+			if strings.Contains(r.Table(), "before the crowd") != (sc.Flash != nil) {
+				t.Errorf("a crowd: %v, table %q", sc.Flash != nil, r.Table())
+			}
 			var b bytes.Buffer
 			if err := Plot(&b, []*Result{r}); err != nil {
 				t.Fatal(err)

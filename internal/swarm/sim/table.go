@@ -36,6 +36,9 @@ func (r *Result) Table() string {
 	}
 	row("on time", "%.5f of the pieces; continuity %.5f", r.OnTime, r.Continuity)
 	row("playback", "%d stalls (%d ms) at %d viewers, %d fragments missed", r.Stalls, r.StallMs, r.Stalled, r.Missed)
+	if r.Early != nil {
+		row("", "%d stalls of viewers that had come before the crowd", *r.Early)
+	}
 	row("first picture", "p50 %d ms, p95 %d ms, last %d ms; %d still without", r.FirstP50, r.FirstP95, r.FirstMax, r.Waiting)
 	if !r.P2P {
 		return b.String()
