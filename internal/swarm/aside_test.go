@@ -321,6 +321,50 @@ func TestStartsAtTheNewestKeyFrame(t *testing.T) {
 	}
 }
 
+// TestAudioStartsWithTheVideo has all of the video come before any audio: the player has
+// shown a second of it when the first sound is there.
+func TestAudioStartsWithTheVideo(t *testing.T) {
+	b := newBench(t, Config{})
+	b.do(CatalogSet{Epoch: testEpoch + 1, Tracks: []TrackInfo{
+		{ID: 1, Kind: wire.Video, Substreams: 1, Timescale: 1000},
+		{ID: 2, Kind: wire.Audio, Substreams: 1, Timescale: 1000},
+	}})
+	b.do(PeerUp{Peer: edgeA, Role: wire.RoleEdge, RTT: time.Millisecond})
+	have := &wire.Have{Epoch: testEpoch + 1}
+	for i, newest := range []wire.Seq{30, 10} {
+		th := wire.TrackHave{Track: wire.TrackID(i + 1), Newest: newest}
+		for range newest + 1 {
+			th.Fragments = append(th.Fragments, wire.FragmentHave{Count: 2})
+		}
+		have.Tracks = append(have.Tracks, th)
+	}
+	b.do(Received{Peer: edgeA, Msg: have})
+	piece := func(track wire.TrackID, seq wire.Seq, i uint16, length uint32) {
+		b.do(PieceIn{Peer: edgeA, Via: wire.Repair, New: true, Size: 1000, Header: wire.PieceHeader{
+			Epoch: testEpoch + 1, Track: track, Key: seq%30 == 0, Seq: seq, Index: i, Count: 2,
+			Base: uint64(seq) * uint64(length), Duration: length,
+		}})
+	}
+	for seq := wire.Seq(0); seq < 30; seq++ {
+		piece(1, seq, 0, 33)
+		piece(1, seq, 1, 33)
+	}
+	piece(1, 30, 0, 33) // of which a half is to come
+	for seq := wire.Seq(0); seq <= 10; seq++ {
+		piece(2, 10-seq, 0, 100)
+		piece(2, 10-seq, 1, 100)
+	}
+	var audio []wire.Seq
+	for _, d := range of[Deliver](b.take()) {
+		if d.Track == 2 {
+			audio = append(audio, d.Seq)
+		}
+	}
+	if len(audio) != 11 || audio[0] != 0 {
+		t.Errorf("audio delivered: %v, want all from 0 on", audio)
+	}
+}
+
 // Who has just come gets no place where much waits to be sent, and who is known
 // for long does: it may have lost its parent.
 func TestNewcomersGiveWayToAQueue(t *testing.T) {

@@ -84,6 +84,7 @@ func (m *Machine) start(t *track) bool {
 		}
 	}
 	t.playing, t.next = true, seq
+	t.startsAt = t.micros(t.frag(seq).base)
 	if t.info.Kind == wire.Video {
 		// Audio may have been waiting for it.
 		for _, a := range m.tracks {
@@ -111,19 +112,20 @@ func (t *track) videoStart(late bool) (wire.Seq, bool) {
 	return 0, false
 }
 
-// audioStart returns the fragment nearest to where the video has started.
+// audioStart returns the fragment nearest to where the video has started, however far
+// that has come since: what is fetched of a video may be there before any audio is.
 func (m *Machine) audioStart(t *track, late bool) (wire.Seq, bool) {
 	newest, ok := t.newestHeld()
 	if !ok {
 		return 0, false
 	}
 	seq := max(t.first, t.base)
-	video, waiting := m.videoTime()
+	video, waiting := m.startedVideo()
 	if waiting && !late {
 		return 0, false
 	}
 	if video != nil {
-		seq = max(t.at(*video, newest), t.base)
+		seq = max(t.at(video.startsAt, newest), t.base)
 	}
 	for ; seq <= t.newest(); seq++ {
 		if t.frag(seq).complete() {
@@ -136,18 +138,17 @@ func (m *Machine) audioStart(t *track, late bool) (wire.Seq, bool) {
 	return 0, false
 }
 
-// videoTime returns the media time at which a video track plays, in
-// microseconds, and whether there is one that has yet to start.
-func (m *Machine) videoTime() (start *int64, waiting bool) {
+// startedVideo returns a video track that has started, nil if none has, and whether
+// there is one that has yet to.
+func (m *Machine) startedVideo() (started *track, waiting bool) {
 	for _, v := range m.tracks {
-		if v.info.Kind != wire.Video {
-			continue
+		switch {
+		case v.info.Kind != wire.Video:
+		case v.playing:
+			return v, false
+		default:
+			waiting = true
 		}
-		if f := v.frag(v.next); v.playing && f != nil && f.got > 0 {
-			at := v.micros(f.base)
-			return &at, false
-		}
-		waiting = waiting || !v.playing
 	}
 	return nil, waiting
 }

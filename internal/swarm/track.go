@@ -96,6 +96,8 @@ type track struct {
 	size    int     // bytes of a piece, a mean
 	trees   []*tree // by substream
 	begunAt time.Duration
+	// startsAt is the media time at which play has started, in microseconds.
+	startsAt int64
 
 	closed []*quest // to be used again
 	lag    lagMeter
