@@ -162,6 +162,9 @@ func (s *Swarm) setCatalog(c *wire.Catalog, signed *wire.SignedCatalog, from *se
 			s.send(ss, signed)
 		}
 	}
+	if s.cfg.Role == wire.RoleViewer {
+		s.beginUplink()
+	}
 	s.handle(ev)
 }
 

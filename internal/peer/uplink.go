@@ -73,6 +73,14 @@ func (u *uplink) pace() int64 {
 	return int64(pacedLine * u.rate)
 }
 
+// begin sets where the estimate begins, unless it has begun. stream is what the stream
+// takes, in bits a second.
+func (u *uplink) begin(stream int64) {
+	if u.rate == 0 {
+		u.rate = max(cmp.Or(startCopies*float64(stream), startUplink), leastUplink)
+	}
+}
+
 // add takes what happened in the interval until now. tree is the rate of the
 // stream's largest tree: what one child more takes.
 func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int64) {
@@ -137,9 +145,6 @@ func (u *uplink) add(now time.Duration, interval time.Duration, l load, tree int
 // grow lets the estimate rise where it is used. least is what it takes to feed
 // one child.
 func (u *uplink) grow(now time.Duration, wire, least float64) {
-	if u.rate == 0 {
-		u.rate = max(cmp.Or(2*least, startUplink), leastUplink)
-	}
 	switch {
 	case now < u.next:
 	case u.rate-u.other < least:
@@ -186,15 +191,32 @@ func (s *Swarm) measureUplink() {
 			}
 		}
 	}
-	var tree, stream int64
-	for _, t := range s.catalog.Tracks {
-		tree = max(tree, int64(t.Bitrate)/int64(max(t.Substreams, 1)))
-		stream += int64(t.Bitrate)
-	}
+	tree, stream := s.rates()
 	s.uplink.add(now, interval, l, tree)
 	// A line that is narrower upwards than what comes down has better uses for
 	// its uplink than to acknowledge each datagram.
 	s.host.endpoint.SetThrifty(s.uplink.line() < stream)
 	s.host.endpoint.SetLine(s.uplink.pace() / 8)
+	s.tellUplink()
+}
+
+// beginUplink tells the machine where the estimate begins. It is told so before it can
+// take a child: to take one and send it away at the first measurement costs that one more.
+func (s *Swarm) beginUplink() {
+	_, stream := s.rates()
+	s.uplink.begin(stream)
+	s.tellUplink()
+}
+
+func (s *Swarm) tellUplink() {
 	s.handle(swarm.Capacity{Uplink: s.uplink.capacity(), Open: !s.uplink.known && s.uplink.limit == 0})
+}
+
+// rates returns what the stream's largest tree and what all of it takes, in bits a second.
+func (s *Swarm) rates() (tree, stream int64) {
+	for _, t := range s.catalog.Tracks {
+		tree = max(tree, int64(t.Bitrate)/int64(max(t.Substreams, 1)))
+		stream += int64(t.Bitrate)
+	}
+	return tree, stream
 }

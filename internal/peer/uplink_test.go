@@ -31,6 +31,7 @@ func (l *line) send(offered float64, interval time.Duration) load {
 // estimate at the end.
 func (u *uplink) follow(l *line, used float64, from, until time.Duration) int64 {
 	const tree = 600_000
+	u.begin(6 * tree)
 	for now := from; now < until; now += uplinkInterval {
 		u.add(now, uplinkInterval, l.send(used*float64(u.capacity()), uplinkInterval), tree)
 	}
@@ -64,7 +65,7 @@ func TestUplinkOfAWeakLine(t *testing.T) {
 
 func TestUplinkUnused(t *testing.T) {
 	var u uplink
-	if got := u.follow(&line{rate: 20e6}, 0.2, 0, time.Minute); got > startUplink {
+	if got := u.follow(&line{rate: 20e6}, 0.2, 0, time.Minute); got > startCopies*6*600_000 {
 		t.Errorf("%d bit/s are claimed that nobody has tried", got)
 	}
 }
@@ -193,11 +194,12 @@ func TestUplinkOfPieces(t *testing.T) {
 	}
 }
 
-// A stream of 200 kbit/s begins with places that the handshakes of its first children
+// A stream of 50 kbit/s begins with places that the handshakes of its first children
 // do not use up.
 func TestUplinkOfAThinStream(t *testing.T) {
-	const tree = 26_000
+	const tree = 25_000
 	var u uplink
+	u.begin(2 * tree)
 	u.add(0, uplinkInterval, load{wire: 2500}, tree)
 	if got := u.capacity(); got < 2*tree {
 		t.Errorf("%d bit/s are taken to be there for children", got)
