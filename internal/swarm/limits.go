@@ -273,7 +273,7 @@ const (
 	// asked for came from the parent in the same 50 ms.
 	lastCallTime = 300 * time.Millisecond
 	// beforeLastCall is when neighbours are asked, although the parent may yet bring
-	// the piece, but does not have it: a round trip and a wait in somebody's queue.
+	// the piece: a round trip and a wait in somebody's queue.
 	beforeLastCall = 150 * time.Millisecond
 	// askTimeout is added to two round trips.
 	askTimeout = 50 * time.Millisecond

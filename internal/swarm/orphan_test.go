@@ -129,16 +129,9 @@ func TestAskedInTimeThoughExpected(t *testing.T) {
 	track.lag = lagMeter{any: true, seq: 30, best: b.now.Milliseconds() - 400} // at best it would have come 400 ms ago
 	f := &fragment{seq: 30, seen: b.now, open: &quest{proved: b.now, isProof: true}}
 	late := b.m.expected(tr, f, &ask{}) - b.now
-	due, call := b.m.due(tr, f, 0, &ask{})-b.now, b.m.lastCall(tr, f)-b.now
+	due, call := b.m.due(tr, f, &ask{})-b.now, b.m.lastCall(tr, f)-b.now
 	if late < maxPatience || call != defaultPlayDelay-lastCallTime-400*time.Millisecond || due != call-beforeLastCall {
 		t.Errorf("expected for %v, asked for after %v, last call after %v", late, due, call)
-	}
-	tr.parent.mark(track, 30, 0, 1) // it waits in the parent's queue: nobody else is to send it as well
-	if due := b.m.due(tr, f, 0, &ask{}) - b.now; due != call {
-		t.Errorf("what waits in the parent's queue is asked for after %v", due)
-	}
-	if due := b.m.due(tr, f, 0, &ask{gap: b.now}) - b.now; due != minPatience {
-		t.Errorf("and after %v though it was overtaken", due)
 	}
 	track.lag.last = 2 * defaultPlayDelay // the whole stream is late, or the source's clock was set
 	if call := b.m.lastCall(tr, f) - b.now; call != defaultPlayDelay-lastCallTime {

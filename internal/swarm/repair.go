@@ -84,7 +84,7 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batc
 			return batches, m.now + busyTick
 		}
 	} else {
-		if due := m.due(tr, f, i, a); m.now < due {
+		if due := m.due(tr, f, a); m.now < due {
 			return batches, due
 		}
 		m.blame(tr, f, i, a)
@@ -162,23 +162,12 @@ func (m *Machine) fillAsks() {
 // tree's parent, or when there is just time to ask a neighbour before the last
 // call. In a tree that was broken pieces may be so late, that they are expected,
 // and come too late.
-func (m *Machine) due(tr *tree, f *fragment, i uint16, a *ask) time.Duration {
+func (m *Machine) due(tr *tree, f *fragment, a *ask) time.Duration {
 	due := m.expected(tr, f, a)
 	if !f.open.isProof {
 		return due
 	}
-	late := m.lastCall(tr, f)
-	if !m.queued(tr, f, i, a) {
-		late -= beforeLastCall
-	}
-	return min(due, max(late, f.seen+minPatience))
-}
-
-// queued reports whether a missing piece waits in the queue of the tree's parent:
-// it is there, and nothing that was cut later has been pushed.
-func (m *Machine) queued(tr *tree, f *fragment, i uint16, a *ask) bool {
-	p := tr.parent
-	return p != nil && !m.silent(p) && a.gap == 0 && f.seq >= tr.from && p.has(tr.track, f.seq, i)
+	return min(due, max(m.lastCall(tr, f)-beforeLastCall, f.seen+minPatience))
 }
 
 // expected returns until when a piece is expected from the tree's parent. What
