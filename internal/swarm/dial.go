@@ -226,7 +226,7 @@ func (m *Machine) keepNeighbours() {
 
 // dialOne dials one peer, if one is needed and known.
 func (m *Machine) dialOne() bool {
-	if m.now < m.book.nobodyUntil || m.book.dialing >= dialsAtOnce || m.book.dialing > 0 && m.leaf() {
+	if m.now < m.book.nobodyUntil || m.book.dialing >= dialsAtOnce {
 		return false
 	}
 	have := m.roles // neighbours, and those being dialled
@@ -234,8 +234,9 @@ func (m *Machine) dialOne() bool {
 		have[role] += m.book.dialingRole(wire.Role(role))
 	}
 	k := m.drawKnown(&have)
-	if k == nil {
-		return false
+	switch {
+	case k == nil, m.leaf() && m.book.dialing > 0 && (k.role == wire.RoleViewer || have[wire.RoleEdge] > 0):
+		return false // a weak line dials one after another, and an edge at once if it has none
 	}
 	if m.leaf() && k.role == wire.RoleViewer && m.fed() {
 		if m.now < m.nextDial {
@@ -251,10 +252,12 @@ func (m *Machine) dialOne() bool {
 	return true
 }
 
-// drawKnown chooses whom to dial: possible parents first, then edges, then anybody.
+// drawKnown chooses whom to dial: possible parents and edges first, then anybody. A leaf
+// without an edge dials that before all others: it has nobody else to ask at the last call.
 func (m *Machine) drawKnown(have *roles) *known {
 	var able [maxKnown]uint8
-	n, urgent, again := 0, false, m.nextPrune
+	n, most, again := 0, 0, m.nextPrune
+	alone := m.leaf() && have[wire.RoleEdge] == 0
 	if m.now >= again {
 		again = math.MaxInt64
 	}
@@ -266,11 +269,17 @@ func (m *Machine) drawKnown(have *roles) *known {
 		if k.dialing || m.now < k.after || !m.needs(k, have) || m.find(k.id) != nil {
 			continue
 		}
-		first := k.urgent || k.role != wire.RoleViewer
-		if first && !urgent {
-			n, urgent = 0, true
+		urgency := 0
+		switch {
+		case alone && k.role == wire.RoleEdge:
+			urgency = 2
+		case k.urgent, k.role != wire.RoleViewer:
+			urgency = 1
 		}
-		if first == urgent {
+		if urgency > most {
+			n, most = 0, urgency
+		}
+		if urgency == most {
 			able[n] = uint8(i)
 			n++
 		}
@@ -279,7 +288,7 @@ func (m *Machine) drawKnown(have *roles) *known {
 		m.book.nobodyUntil = again
 		return nil
 	}
-	if urgent && m.leaf() && m.count(wire.RoleEdge) > 0 {
+	if most > 0 && m.leaf() && m.count(wire.RoleEdge) > 0 {
 		return &m.book.list[able[n-1]] // what was named last is the likeliest to be free still
 	}
 	return &m.book.list[able[m.rng.IntN(n)]]

@@ -138,3 +138,27 @@ func TestAsksAreBoundedByTheUplink(t *testing.T) {
 		t.Errorf("%d pieces were asked for with an uplink of 100 Mbit/s", strong)
 	}
 }
+
+// A leaf dials one peer after another, but an edge at once if it has none: who it has
+// dialled before may not answer for seconds.
+func TestLeafWithoutAnEdgeDialsOne(t *testing.T) {
+	b := newLeaf(t)
+	var viewers []wire.PeerInfo
+	for i := range byte(10) {
+		viewers = append(viewers, wire.PeerInfo{ID: wire.PeerID{0xd0, i}, Role: wire.RoleViewer})
+	}
+	b.do(Introduced{Peers: viewers})
+	b.pass(time.Second)
+	if dials := of[Dial](b.take()); len(dials) != 1 {
+		t.Fatalf("dials %v while nobody has answered", dials)
+	}
+	b.do(Introduced{Peers: []wire.PeerInfo{{ID: edgeA, Role: wire.RoleEdge}}})
+	b.pass(keepEvery)
+	if dials := of[Dial](b.take()); len(dials) != 1 || dials[0].Peer.ID != edgeA {
+		t.Errorf("dials %v, want the edge", dials)
+	}
+	b.pass(time.Second)
+	if dials := of[Dial](b.take()); len(dials) != 0 {
+		t.Errorf("dials %v as well", dials)
+	}
+}
