@@ -63,8 +63,8 @@ const (
 	maxWait        = 100 * time.Millisecond
 	minWaiting     = 24 << 10
 	// startCopies times what the stream takes is where the estimate begins: a dozen children
-	// of eight trees. With two children 50 viewers in one room have 3% more from the edge in
-	// the first 15 s, and 1 in 25 stalls. Weak lines are found out within a second.
+	// of eight trees. With two children 50 viewers in one room have 2 to 3% more from the edge in
+	// the first 15 s, and up to 4 stalls. Weak lines are found out within a second.
 	startCopies = 1.75
 	// startUplink, in bits a second, is where it begins while the stream's rate is not known.
 	startUplink = 2_000_000

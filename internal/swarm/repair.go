@@ -164,10 +164,10 @@ func (m *Machine) fillAsks() {
 // and come too late.
 func (m *Machine) due(tr *tree, f *fragment, a *ask) time.Duration {
 	due := m.expected(tr, f, a)
-	if !f.open.isProof {
-		return due
+	if f.open.isProof {
+		due = min(due, max(m.lastCall(tr, f)-beforeLastCall, f.seen+minPatience))
 	}
-	return min(due, max(m.lastCall(tr, f)-beforeLastCall, f.seen+minPatience))
+	return due
 }
 
 // expected returns until when a piece is expected from the tree's parent. What

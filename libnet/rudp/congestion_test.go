@@ -183,7 +183,7 @@ func TestLinkHome(t *testing.T) {
 func TestLinkFairness(t *testing.T) {
 	seeds := 8
 	if underRace {
-		seeds = 2
+		seeds = 4 // of two, one that is far from the others makes the mean
 	}
 	worst, mean := 1.0, 0.0
 	for seed := range seeds {
@@ -193,12 +193,8 @@ func TestLinkFairness(t *testing.T) {
 		})
 	}
 	t.Logf("Jain's index %.4f, the worst %.4f", mean, worst)
-	if worst < 0.95 {
-		t.Error("want 0.95 of each")
-	}
-	// The mean is one of eight: of two, one at 0.96 would be too many.
-	if !underRace && mean < 0.98 {
-		t.Error("want 0.98")
+	if worst < 0.95 || mean < 0.98 {
+		t.Error("want 0.98, and 0.95 of each")
 	}
 }
 
