@@ -179,17 +179,22 @@ func TestErrors(t *testing.T) {
 }
 
 func TestCancelWhileThePipeIsSilent(t *testing.T) {
-	r, w := io.Pipe()
-	defer w.Close()
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- New(r, quiet).Run(ctx, &mediatest.Samples{}) }()
-	if _, err := w.Write([]byte{0x47}); err != nil {
-		t.Fatal(err)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
+	for _, written := range []int{0, 1, packetSize} {
+		synctest.Test(t, func(t *testing.T) {
+			r, w := io.Pipe()
+			defer w.Close()
+			ctx, cancel := context.WithCancel(t.Context())
+			done := make(chan error)
+			go func() { done <- New(r, quiet).Run(ctx, &mediatest.Samples{}) }()
+			if _, err := w.Write(make([]byte, written)); err != nil {
+				t.Fatal(err)
+			}
+			synctest.Wait() // what was written has been read
+			cancel()
+			if err := <-done; err != nil {
+				t.Fatalf("after %d bytes: %v", written, err)
+			}
+		})
 	}
 }
 

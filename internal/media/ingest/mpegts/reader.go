@@ -89,10 +89,11 @@ func probe(r io.Reader) (io.Reader, error) {
 	head := make([]byte, probePackets*packetSize)
 	n, err := io.ReadFull(r, head)
 	head = head[:n]
-	if n == 0 {
-		if err == io.EOF {
-			return nil, fmt.Errorf("standard input: ended before any data: %w", media.ErrNotMedia)
-		}
+	switch err {
+	case io.EOF:
+		return nil, fmt.Errorf("standard input: ended before any data: %w", media.ErrNotMedia)
+	case nil, io.ErrUnexpectedEOF:
+	default: // the read failed, or nobody waits for it any more
 		return nil, err
 	}
 	for start := 0; start < min(packetSize, n); start++ {
