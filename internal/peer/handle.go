@@ -61,7 +61,7 @@ func (s *Swarm) send(ss *session, m wire.Message) {
 		return
 	}
 	s.scratch = wire.Append(s.scratch[:0], m)
-	if err := ss.control().TrySend(s.scratch); err != nil {
+	if err := control(ss.conn).TrySend(s.scratch); err != nil {
 		if errors.Is(err, rudp.ErrQueueFull) {
 			ss.conn.Close("the peer does not read")
 		}

@@ -249,7 +249,7 @@ func (h *Host) dial(ctx context.Context, s *Swarm, info wire.PeerInfo) (*session
 }
 
 func sendHello(conn *rudp.Conn, hello *wire.Hello) error {
-	return conn.Channel(controlChannel).TrySend(wire.Append(nil, hello))
+	return control(conn).TrySend(wire.Append(nil, hello))
 }
 
 // receiveHello waits for a peer's first message.

@@ -384,6 +384,24 @@ func TestGreeting(t *testing.T) {
 	}
 }
 
+// A line that acknowledgements fill has no room for pieces, but for a Hello: else its
+// viewer would find no other parent.
+func TestGreetingOverAFullLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		edge, viewer := w.join(wire.RoleEdge), w.join(wire.RoleViewer)
+		viewer.host.endpoint.SetUploadBudget(0) // as if acknowledgements had taken all that there was
+		start := time.Now()
+		ss, err := viewer.host.dial(t.Context(), viewer.swarm, edge.info)
+		if err != nil {
+			t.Errorf("after %v: %v", time.Since(start), err)
+		} else {
+			ss.conn.Close("the test is over")
+		}
+		closeAll(viewer, edge)
+	})
+}
+
 func TestBothDial(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)

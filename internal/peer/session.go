@@ -40,9 +40,10 @@ func dialed(s *Swarm, conn *rudp.Conn, info wire.PeerInfo) *session {
 	return &session{swarm: s, conn: conn, peer: info.ID, role: info.Role, dialed: true, addrs: info.Addrs}
 }
 
-// control returns the channel of everything but pieces.
-func (ss *session) control() *rudp.Channel {
-	ch := ss.conn.Channel(controlChannel)
+// control returns a session's channel of everything but pieces. The pacer holds none of
+// it back: on a narrow line acknowledgements take all that it would give.
+func control(conn *rudp.Conn) *rudp.Channel {
+	ch := conn.Channel(controlChannel)
 	ch.SetPriority(rudp.Control)
 	return ch
 }

@@ -134,7 +134,7 @@ func (s *Swarm) Flush(ctx context.Context) {
 	var sessions []*session
 	_ = s.ask(func() { sessions = slices.Collect(maps.Values(s.sessions)) })
 	for _, ss := range sessions {
-		_ = ss.control().Flush(ctx)
+		_ = control(ss.conn).Flush(ctx)
 	}
 }
 

@@ -242,7 +242,11 @@ func (m *Machine) dialOne() bool {
 		if m.now < m.nextDial {
 			return false
 		}
-		m.nextDial = m.now + m.leafEvery(leafDialEvery)
+		every := m.leafEvery(leafDialEvery)
+		if m.uplink < leafUplink {
+			every = narrowDialEvery
+		}
+		m.nextDial = m.now + every
 	}
 	if k.urgent && k.role == wire.RoleViewer && have[wire.RoleViewer] >= m.searched() && !m.prune() {
 		return false
