@@ -374,7 +374,7 @@ func TestNewcomersGiveWayToAQueue(t *testing.T) {
 	}})
 	b.do(Capacity{Uplink: 6_000_000})
 	reason := func(id wire.PeerID) wire.RefuseReason {
-		return b.m.refusal(b.m.trees[0], b.m.find(id), 0)
+		return b.m.refusal(b.m.trees[0], b.m.find(id), &wire.Subscribe{})
 	}
 	if got := reason(peerC); got != 0 {
 		t.Fatalf("refused without a queue: %v", got)

@@ -13,6 +13,7 @@ import (
 type child struct {
 	peer      *neighbour
 	from      wire.Seq
+	weight    uint8 // logarithm of the number of peers below it, with itself
 	temporary bool
 	demoted   time.Duration // when its place was given, or became a temporary one
 
@@ -70,16 +71,18 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: wire.RefuseEpoch})
 		return
 	}
-	n.trees[tr.index].weight = msg.Weight
-	if reason := m.refusal(tr, n, msg.From); reason != 0 {
+	c := tr.child(n)
+	if c != nil {
+		c.weight = msg.Weight
+	}
+	if reason := m.refusal(tr, n, msg); reason != 0 {
 		// It takes this for a full house until it is told of free places again.
 		n.toldOf(tr).any = false
 		m.send(n, &wire.Refuse{Epoch: msg.Epoch, Tree: msg.Tree, Reason: reason, Others: m.others(tr, n)})
 		return
 	}
-	c := tr.child(n)
 	if c == nil {
-		c = &child{peer: n, temporary: m.firstPlace(tr, n)}
+		c = &child{peer: n, weight: msg.Weight, temporary: m.firstPlace(tr, n)}
 		if !m.serving() && m.free(tr) == 0 {
 			m.displace(tr, n)
 		}
@@ -99,9 +102,8 @@ func (m *Machine) onSubscribe(n *neighbour, msg *wire.Subscribe) {
 	m.nextAssign = min(m.nextAssign, m.now+idleTick)
 }
 
-// refusal returns why a neighbour that asks to be pushed to from a fragment on is
-// not taken as a child, or 0.
-func (m *Machine) refusal(tr *tree, n *neighbour, from wire.Seq) wire.RefuseReason {
+// refusal returns why a neighbour that asks for a place is not taken as a child, or 0.
+func (m *Machine) refusal(tr *tree, n *neighbour, msg *wire.Subscribe) wire.RefuseReason {
 	old := tr.child(n)
 	again := old != nil && !old.leaving
 	switch {
@@ -124,7 +126,7 @@ func (m *Machine) refusal(tr *tree, n *neighbour, from wire.Seq) wire.RefuseReas
 		return 0
 	case m.hurried() && m.now-n.up < newcomerTime:
 		return wire.RefuseBusy
-	case m.serving() && tr.staying() >= m.edgeRoom(tr, n, from):
+	case m.serving() && tr.staying() >= m.edgeRoom(tr, n, msg):
 		return wire.RefuseFull
 	case !m.serving() && m.free(tr) == 0:
 		if _, c := m.lowest(tr, n); c == nil {
@@ -416,6 +418,6 @@ func (m *Machine) evict(tr *tree) {
 func (tr *tree) sortChildren() {
 	tr.unsorted = false
 	slices.SortStableFunc(tr.children, func(a, b *child) int {
-		return int(b.peer.trees[tr.index].weight) - int(a.peer.trees[tr.index].weight)
+		return int(b.weight) - int(a.weight)
 	})
 }

@@ -20,7 +20,7 @@ import (
 //
 // Whom it has known for long and who asks for what is past has lost its parent. If
 // many are below it, it may take all of the uplink, and finds the queue too long later.
-func (m *Machine) edgeRoom(tr *tree, n *neighbour, from wire.Seq) int {
+func (m *Machine) edgeRoom(tr *tree, n *neighbour, msg *wire.Subscribe) int {
 	if m.uplink <= 0 || tr.rate() == 0 {
 		return edgePlaces
 	}
@@ -28,7 +28,7 @@ func (m *Machine) edgeRoom(tr *tree, n *neighbour, from wire.Seq) int {
 	switch newcomer := m.now-n.up < newcomerTime; {
 	case newcomer:
 		share = newcomerShare
-	case from > 0 && from < tr.track.newest() && n.trees[tr.index].weight >= heavyWeight:
+	case msg.From > 0 && msg.From < tr.track.newest() && msg.Weight >= heavyWeight:
 		queue, share = orphanQueue, 100
 	}
 	if m.sentAt > m.now+queue {

@@ -107,8 +107,10 @@ func (m *Machine) onHeartbeat(n *neighbour, msg *wire.Heartbeat) {
 			continue
 		}
 		rt := &n.trees[tr.index]
-		tr.unsorted = tr.unsorted || rt.weight != s.Weight
-		rt.free, rt.aside, rt.weight, rt.path = s.Free, s.Aside, s.Weight, s.Path
+		rt.free, rt.aside, rt.path = s.Free, s.Aside, s.Path
+		if c := tr.child(n); c != nil && c.weight != s.Weight {
+			c.weight, tr.unsorted = s.Weight, true
+		}
 		if tr.parent == n {
 			m.parentMoved(tr, n, s.Path)
 		} else if tr.parent == nil && tr.pending == nil {

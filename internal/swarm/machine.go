@@ -27,7 +27,7 @@ type Machine struct {
 	// neighbours stand in order of arrival: all loops go over the slice, since
 	// the order of a map differs from run to run.
 	neighbours []*neighbour
-	keys       []uint64                   // the first bytes of their ids
+	keys       []uint32                   // the first bytes of their ids
 	byID       map[wire.PeerID]*neighbour // of many
 	rng        *rand.Rand
 

@@ -19,6 +19,7 @@ type neighbour struct {
 	kind      wire.Role
 	slotsTold bool
 	synced    bool // it has spoken of the epoch that we are in
+	toldLeaf  bool // the last heartbeat said that we share nothing
 	slots     uint16
 	heard     time.Duration
 	gap       time.Duration // between what it said, at most, of late
@@ -27,7 +28,6 @@ type neighbour struct {
 	spoken   time.Duration // when it was last sent anything
 	nextHave time.Duration
 	kinAt    time.Duration // when it was last seen to be a parent or child
-	toldLeaf bool          // the last heartbeat said that we share nothing
 	short    wire.PathID
 	told     [fewTrees]told // of our place in the first trees
 
@@ -70,10 +70,10 @@ type remoteTrack struct {
 
 // remoteTree is a neighbour's place in a tree.
 type remoteTree struct {
-	path         []wire.PathID
-	badUntil     time.Duration // not to be chosen as a parent before
-	free, weight uint8
-	aside        bool // somebody would be moved aside for its free place
+	path     []wire.PathID
+	badUntil time.Duration // not to be chosen as a parent before
+	free     uint8
+	aside    bool // somebody would be moved aside for its free place
 }
 
 func (n *neighbour) id() wire.PeerID { return n.ident }
@@ -245,7 +245,7 @@ func (m *Machine) find(id wire.PeerID) *neighbour {
 	return nil
 }
 
-func keyOf(id *wire.PeerID) uint64 { return binary.NativeEndian.Uint64(id[:]) }
+func keyOf(id *wire.PeerID) uint32 { return binary.NativeEndian.Uint32(id[:]) }
 
 func (m *Machine) list(n *neighbour) {
 	m.neighbours = append(m.neighbours, n)

@@ -84,7 +84,7 @@ func (m *Machine) lowestSeen(tr *tree, n *neighbour) (*tree, *child) {
 			continue
 		}
 		c := other.lowestNow
-		if movable(c) && (least == nil || c.peer.trees[other.index].weight < least.peer.trees[in.index].weight) {
+		if movable(c) && (least == nil || c.weight < least.weight) {
 			in, least = other, c
 		}
 	}
@@ -120,5 +120,5 @@ func (m *Machine) lowestChild(tr *tree) *child {
 
 func (tr *tree) lower(a, b *child) bool {
 	ra, rb := tr.rank(a.peer), tr.rank(b.peer)
-	return ra < rb || ra == rb && a.peer.trees[tr.index].weight < b.peer.trees[tr.index].weight
+	return ra < rb || ra == rb && a.weight < b.weight
 }

@@ -20,7 +20,7 @@ type tree struct {
 	overdue   int  // pieces that the parent has not pushed in time, in a row
 	withheld  bool // the parent has one of them
 	temporary bool
-	unsorted  bool       // a neighbour's weight has changed
+	unsorted  bool       // a child's weight has changed
 	refused   uint8      // how often another place was refused since the place became a temporary one
 	reason    MoveReason // why pending was asked
 
@@ -353,7 +353,7 @@ func (tr *tree) weight() uint8 {
 	total := uint64(1)
 	for _, c := range tr.children {
 		if !c.leaving {
-			total += 1 << min(c.peer.trees[tr.index].weight, 40)
+			total += 1 << min(c.weight, 40)
 		}
 	}
 	return uint8(bits.Len64(total) - 1)
