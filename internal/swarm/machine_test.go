@@ -314,7 +314,7 @@ func TestFormerParent(t *testing.T) {
 	}
 	b.do(PeerDown{Peer: old.id()})
 	f := &fragment{seq: tr.from - 1, seen: b.now}
-	if due := b.m.expected(tr, f, &ask{}); due != b.now+orphanPatience {
+	if due := b.m.expected(tr, f, 0); due != b.now+orphanPatience {
 		t.Errorf("what it was to push is asked for after %v", due-b.now)
 	}
 	if !b.m.used(tr.parent) {

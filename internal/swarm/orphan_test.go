@@ -128,8 +128,8 @@ func TestAskedInTimeThoughExpected(t *testing.T) {
 	track := tr.track
 	track.lag = lagMeter{any: true, seq: 30, best: b.now.Milliseconds() - 400} // at best it would have come 400 ms ago
 	f := &fragment{seq: 30, seen: b.now, open: &quest{proved: b.now, isProof: true}}
-	late := b.m.expected(tr, f, &ask{}) - b.now
-	due, call := b.m.due(tr, f, &ask{})-b.now, b.m.lastCall(tr, f)-b.now
+	late := b.m.expected(tr, f, 0) - b.now
+	due, call := b.m.due(tr, f, 0)-b.now, b.m.lastCall(tr, f)-b.now
 	if late < maxPatience || call != defaultPlayDelay-lastCallTime-400*time.Millisecond || due != call-beforeLastCall {
 		t.Errorf("expected for %v, asked for after %v, last call after %v", late, due, call)
 	}

@@ -68,8 +68,7 @@ func (m *Machine) repair() time.Duration {
 // seek asks for one missing piece, if it is time to, and returns when to look
 // at it again.
 func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batch, time.Duration) {
-	a := f.ask(i)
-	if a.peer != nil {
+	if a := f.asked(i); a != nil && a.peer != nil {
 		if m.now < a.until {
 			return batches, a.until
 		}
@@ -83,10 +82,11 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batc
 		if m.backlogAsked >= maxBacklog {
 			return batches, m.now + busyTick
 		}
-	} else {
-		if due := m.due(tr, f, a); m.now < due {
-			return batches, due
-		}
+	} else if due := m.due(tr, f, f.gap(i)); m.now < due {
+		return batches, due
+	}
+	a := f.ask(i)
+	if !f.backlog {
 		m.blame(tr, f, i, a)
 	}
 	if m.asks < 1 {
@@ -162,8 +162,8 @@ func (m *Machine) fillAsks() {
 // tree's parent, or when there is just time to ask a neighbour before the last
 // call. In a tree that was broken pieces may be so late, that they are expected,
 // and come too late.
-func (m *Machine) due(tr *tree, f *fragment, a *ask) time.Duration {
-	due := m.expected(tr, f, a)
+func (m *Machine) due(tr *tree, f *fragment, gap time.Duration) time.Duration {
+	due := m.expected(tr, f, gap)
 	if f.open.isProof {
 		due = min(due, max(m.lastCall(tr, f)-beforeLastCall, f.seen+minPatience))
 	}
@@ -174,15 +174,15 @@ func (m *Machine) due(tr *tree, f *fragment, a *ask) time.Duration {
 // is pushed comes in order: a piece that was overtaken will hardly come, while
 // one that was not may wait in the parent's queue, and asking for it would
 // make that queue longer.
-func (m *Machine) expected(tr *tree, f *fragment, a *ask) time.Duration {
+func (m *Machine) expected(tr *tree, f *fragment, gap time.Duration) time.Duration {
 	if tr.parent == nil || m.silent(tr.parent) {
 		return f.seen + orphanPatience
 	}
 	if f.seq < tr.from && tr.former == nil {
 		return f.seen + orphanPatience // it was for the parent before, which is gone
 	}
-	if a.gap > 0 {
-		return a.gap + minPatience
+	if gap > 0 {
+		return gap + minPatience
 	}
 	p := firstPatience
 	if tr.late.any {

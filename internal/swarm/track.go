@@ -65,6 +65,22 @@ func (f *fragment) asks() []ask {
 	return f.open.asks
 }
 
+// asked returns the state of the quest for piece i, nil while nothing was overdue.
+func (f *fragment) asked(i uint16) *ask {
+	if asks := f.asks(); int(i) < len(asks) {
+		return &asks[i]
+	}
+	return nil
+}
+
+// gap returns when a piece after piece i was pushed, 0 if none was.
+func (f *fragment) gap(i uint16) time.Duration {
+	if a := f.asked(i); a != nil {
+		return a.gap
+	}
+	return 0
+}
+
 // ask returns the state of the quest for piece i, which is missing.
 func (f *fragment) ask(i uint16) *ask {
 	q := f.open
@@ -224,8 +240,8 @@ func (t *track) micros(base uint64) int64 {
 
 // changeRing lists the fragments of which pieces have come, in that order.
 type changeRing struct {
-	seqs  [changeLog]wire.Seq
 	total uint32 // of all time; it begins at 0 again after 2^32
+	seqs  [changeLog]wire.Seq
 }
 
 func (c *changeRing) add(seq wire.Seq) {
