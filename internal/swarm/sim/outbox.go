@@ -18,8 +18,8 @@ func (k *worker) handle(p *peer, ev swarm.Event) {
 
 // Send implements swarm.Outbox.
 func (k *worker) Send(c swarm.Send) {
-	p, o, l := k.from(c.Peer)
-	if l == nil {
+	p, i := k.from(c.Peer)
+	if i < 0 {
 		k.violate("message to a peer without a session")
 		return
 	}
@@ -28,18 +28,20 @@ func (k *worker) Send(c swarm.Send) {
 	if k.now >= k.w.sc.Warmup {
 		k.m.control += uint64(size)
 	}
-	at, again := k.arrival(p, o, p.up.pass(k.now, size), size)
+	to := p.links.list[i]
+	at, again := k.arrival(p, to.peer, p.up.pass(k.now, size), size)
 	p.up.pass(k.now, again)
-	l.control = max(l.control, at)
-	e := event{at: l.control, session: l.session}
+	last := &p.links.sent[i].control
+	*last = max(*last, at)
+	e := event{at: *last, session: to.session}
 	e.take(c.Msg)
-	k.send(p, o, &e)
+	k.send(p, to.peer, &e)
 }
 
-// from returns the peer that is run, and its session with another one.
-func (k *worker) from(other wire.PeerID) (p *peer, o uint32, l *link) {
-	p, o = k.w.peers[k.self], indexOf(other)
-	return p, o, p.links.find(o)
+// from returns the peer that is run, and the place of its link to another one.
+func (k *worker) from(other wire.PeerID) (p *peer, i int) {
+	p = k.w.peers[k.self]
+	return p, p.links.find(indexOf(other))
 }
 
 // NewHave implements swarm.Outbox.
@@ -47,8 +49,7 @@ func (k *worker) NewHave() *wire.Have { return &k.haveOut }
 
 // messageIn hands a message to its receiver's machine.
 func (k *worker) messageIn(to *peer, e *event) {
-	l := to.links.find(e.from)
-	if l == nil || l.session != e.session {
+	if !to.links.open(e.from, e.session) {
 		return
 	}
 	var msg wire.Message
@@ -67,10 +68,10 @@ func (k *worker) messageIn(to *peer, e *event) {
 
 // SendPiece implements swarm.Outbox.
 func (k *worker) SendPiece(c swarm.SendPiece) {
-	p, o, l := k.from(c.Peer)
+	p, i := k.from(c.Peer)
 	seq := uint32(c.ID.Seq)
 	switch {
-	case l == nil:
+	case i < 0:
 		k.violate("piece to a peer without a session")
 		return
 	case !p.store.has(seq):
@@ -81,17 +82,18 @@ func (k *worker) SendPiece(c swarm.SendPiece) {
 		return
 	}
 	size := k.w.sc.Stream.Piece + wire.PieceOverhead
-	at, again := k.arrival(p, o, p.up.send(k.now, size), size)
+	to, sent := p.links.list[i], &p.links.sent[i]
+	at, again := k.arrival(p, to.peer, p.up.send(k.now, size), size)
 	p.up.send(k.now, again)
-	last := &l.pieces
+	last := &sent.pieces
 	if c.Via != wire.Push {
-		last = &l.repairs
+		last = &sent.repairs
 	}
 	if c.Via != wire.Repair {
 		p.up.owed += int64(size)
 	}
 	*last = max(*last, at)
-	k.send(p, o, &event{at: *last, kind: evPiece, session: l.session, arg: seq, via: c.Via, bad: p.bad})
+	k.send(p, to.peer, &event{at: *last, kind: evPiece, session: to.session, arg: seq, via: c.Via, bad: p.bad})
 }
 
 // Deliver implements swarm.Outbox.
@@ -112,8 +114,8 @@ func (k *worker) Do(c swarm.Command) {
 	case swarm.Dial:
 		k.dial(p, indexOf(c.Peer.ID))
 	case swarm.Drop:
-		if _, o, l := k.from(c.Peer); l != nil {
-			k.hangUp(p, o, l.session)
+		if _, i := k.from(c.Peer); i >= 0 {
+			k.hangUp(p, p.links.list[i])
 		} else {
 			k.violate("session dropped that is not there")
 		}
@@ -167,7 +169,7 @@ func (k *worker) evict(to *peer, from uint32) {
 	to.banned = append(to.banned, ban{from, k.now + banTime})
 	k.want(to, want{what: wantJustice, of: from})
 	k.handle(to, swarm.PieceBad{Peer: id(from)})
-	if l := to.links.find(from); l != nil {
-		k.hangUp(to, from, l.session)
+	if i := to.links.find(from); i >= 0 {
+		k.hangUp(to, to.links.list[i])
 	}
 }

@@ -43,27 +43,32 @@ type site struct {
 	region uint8
 }
 
-// link is an open session, as one end sees it.
-type link struct {
-	session uint32
-	// When what was sent last arrives at the other end: each channel keeps
-	// its order.
-	control, pieces, repairs time.Duration
-}
+// link names an open session, as one end sees it.
+type link struct{ peer, session uint32 }
 
-// links are the open sessions of a peer.
+// sent is when what was sent last over a link arrives at the other end: each
+// channel keeps its order.
+type sent struct{ control, pieces, repairs time.Duration }
+
+// links are the open sessions of a peer. What comes looks for its link only.
 type links struct {
-	peers []uint32
-	list  []link           // of peers
-	index map[uint32]int32 // of peers, where there are many
+	list  []link
+	sent  []sent           // over each of them
+	index map[uint32]int32 // by peer, where there are many
 }
 
 // fewLinks are looked through rather than indexed.
 const fewLinks = 64
 
-func (s *links) at(peer uint32) int {
+// find returns the place of the link to another peer, -1 if there is none.
+func (s *links) find(peer uint32) int {
 	if s.index == nil {
-		return slices.Index(s.peers, peer)
+		for i := range s.list {
+			if s.list[i].peer == peer {
+				return i
+			}
+		}
+		return -1
 	}
 	if i, ok := s.index[peer]; ok {
 		return int(i)
@@ -71,41 +76,38 @@ func (s *links) at(peer uint32) int {
 	return -1
 }
 
-// find returns the session with another peer, or nil.
-func (s *links) find(peer uint32) *link {
-	if i := s.at(peer); i >= 0 {
-		return &s.list[i]
-	}
-	return nil
+// open reports whether a session with another peer is open.
+func (s *links) open(peer, session uint32) bool {
+	i := s.find(peer)
+	return i >= 0 && s.list[i].session == session
 }
 
 func (s *links) add(peer, session uint32) {
-	s.peers = append(s.peers, peer)
-	s.list = append(s.list, link{session: session})
+	s.list, s.sent = append(s.list, link{peer, session}), append(s.sent, sent{})
 	switch {
 	case s.index != nil:
 		s.index[peer] = int32(len(s.list) - 1)
 	case len(s.list) > fewLinks:
 		s.index = make(map[uint32]int32, 2*fewLinks)
-		for i, peer := range s.peers {
-			s.index[peer] = int32(i)
+		for i, l := range s.list {
+			s.index[l.peer] = int32(i)
 		}
 	}
 }
 
 // remove ends a session, and reports whether it was there.
 func (s *links) remove(peer, session uint32) bool {
-	i := s.at(peer)
+	i := s.find(peer)
 	if i < 0 || s.list[i].session != session {
 		return false
 	}
 	last := len(s.list) - 1
-	s.peers[i], s.list[i] = s.peers[last], s.list[last]
-	s.peers, s.list = s.peers[:last], s.list[:last]
+	s.list[i], s.sent[i] = s.list[last], s.sent[last]
+	s.list, s.sent = s.list[:last], s.sent[:last]
 	if s.index != nil {
 		delete(s.index, peer)
 		if i < last {
-			s.index[s.peers[i]] = int32(i)
+			s.index[s.list[i].peer] = int32(i)
 		}
 	}
 	return true

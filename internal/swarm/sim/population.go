@@ -195,12 +195,12 @@ func (k *worker) leave(p *peer) {
 		k.m.gone(w, p, k.now)
 	}
 	p.alive = false
-	for i, o := range p.links.peers {
+	for _, l := range p.links.list {
 		at := k.now + idleTimeout
 		if !p.abrupt {
-			at = k.now + w.delay(p.index, o)
+			at = k.now + w.delay(p.index, l.peer)
 		}
-		k.send(p, o, &event{at: at, kind: evClosed, session: p.links.list[i].session})
+		k.send(p, l.peer, &event{at: at, kind: evClosed, session: l.session})
 	}
 	p.links, p.dialling, p.machine = links{}, nil, nil
 	w.g.wakes[p.index] = never

@@ -50,7 +50,7 @@ func (k *worker) dial(p *peer, other uint32) {
 // dialled answers a handshake. Of two peers that dial each other at once, the
 // first one's handshake counts.
 func (k *worker) dialled(o *peer, e *event) {
-	if o.isBanned(e.from, k.now) || o.links.find(e.from) != nil {
+	if o.isBanned(e.from, k.now) || o.links.find(e.from) >= 0 {
 		return
 	}
 	if i := slices.IndexFunc(o.dialling, func(d dialling) bool { return d.peer == e.from }); i >= 0 {
@@ -96,7 +96,7 @@ func (k *worker) dialFailed(p *peer, e *event) {
 }
 
 // hangUp ends a session with a word to the other end.
-func (k *worker) hangUp(p *peer, o, session uint32) {
-	p.links.remove(o, session)
-	k.send(p, o, &event{at: k.now + k.w.delay(p.index, o), kind: evClosed, session: session})
+func (k *worker) hangUp(p *peer, l link) {
+	p.links.remove(l.peer, l.session)
+	k.send(p, l.peer, &event{at: k.now + k.w.delay(p.index, l.peer), kind: evClosed, session: l.session})
 }

@@ -110,7 +110,7 @@ func (w *world) event(k *worker, e *event) {
 	case evPiece:
 		if w.off {
 			k.directPiece(to, e)
-		} else if l := to.links.find(e.from); l != nil && l.session == e.session {
+		} else if to.links.open(e.from, e.session) {
 			k.pieceIn(to, e)
 		}
 	case evCut:
