@@ -28,6 +28,7 @@ type engine struct {
 	turn    atomic.Int64    // next group to be run
 	running sync.WaitGroup
 	do      func(*worker, *event)
+	ahead   func(*worker, []uint32) // told which peers are run next, if not nil
 }
 
 // nobody is no peer's number.
@@ -40,6 +41,9 @@ const (
 	leastGroup   = 32
 	mostGroup    = 2048
 	workerGroups = 8
+	// aheadPeers are read together before they are run: what they need fits in a
+	// core's cache, and more of it cannot be on its way from memory at a time.
+	aheadPeers = 16
 	// fewEvents are run before others have woken.
 	fewEvents = 200
 )
@@ -152,7 +156,8 @@ type worker struct {
 	now   time.Duration
 	self  uint32 // who is run, nobody between windows
 	wheel wheel
-	batch []*event // its events
+	next  []uint32 // peers to be run next
+	batch []*event // the events of the one that is run
 	event event    // that happens now
 	own   heap4    // and those that it has caused itself in this window
 	part           // of the world
@@ -183,12 +188,28 @@ func (k *worker) work() {
 		}
 		g.handOut(group)
 		for i := group << g.shift; i < min((group+1)<<g.shift, len(g.heads)); i++ {
-			if list := g.heads[i]; list != nil || g.wakes[i] < g.end {
-				g.heads[i] = nil
-				k.runPeer(uint32(i), list)
+			if g.heads[i] != nil || g.wakes[i] < g.end {
+				k.next = append(k.next, uint32(i))
+			}
+			if len(k.next) == aheadPeers {
+				k.runNext()
 			}
 		}
+		k.runNext()
 	}
+}
+
+// runNext runs the peers that are next.
+func (k *worker) runNext() {
+	if k.g.ahead != nil {
+		k.g.ahead(k, k.next)
+	}
+	for _, i := range k.next {
+		list := k.g.heads[i]
+		k.g.heads[i] = nil
+		k.runPeer(i, list)
+	}
+	k.next = k.next[:0]
 }
 
 // runPeer runs one peer through the window.

@@ -50,6 +50,7 @@ func (w *world) begin(cores int) {
 		cores = runtime.GOMAXPROCS(0)
 	}
 	w.g = newEngine(w.net.shortest(w.sc.LANSize > 0), len(w.peers), cores, w.event)
+	w.g.ahead = w.readAhead
 	for _, k := range w.g.workers {
 		k.part.w = w
 		k.m.first.step = firstStep

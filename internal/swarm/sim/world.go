@@ -44,6 +44,8 @@ type part struct {
 	haveOut wire.Have // that a machine fills
 	haveIn  wire.Have // that a machine reads
 	beatIn  wire.Heartbeat
+	ahead   []*swarm.Machine // to be read
+	read    int              // what that came to
 }
 
 const (
@@ -94,6 +96,26 @@ func (w *world) between(now time.Duration) error {
 		return w.second(now)
 	}
 	return nil
+}
+
+// readAhead has the memory of peers come together, before they are run one
+// after another: see swarm.ReadAhead.
+func (w *world) readAhead(k *worker, peers []uint32) {
+	sum := 0
+	k.ahead = k.ahead[:0]
+	for _, i := range peers {
+		p := w.peers[i]
+		sum += int(p.came+p.player.stalled) + int(p.store.next)
+		if p.machine != nil {
+			k.ahead = append(k.ahead, p.machine)
+		}
+	}
+	for _, i := range peers {
+		for j, l := range w.peers[i].links.list {
+			sum += int(l.session) + int(w.peers[i].links.sent[j].control)
+		}
+	}
+	k.read = sum + swarm.ReadAhead(k.ahead)
 }
 
 // event does what happens to a peer.

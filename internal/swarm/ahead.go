@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-3.0-or-later
+
+package swarm
+
+// ReadAhead reads what the next events of some machines will need. A process
+// that runs thousands of them finds none in a cache, and its time is spent on
+// waiting for one place in memory after another, since each tells where the next
+// one is. Here all machines are read first, then all that they point to, and so on:
+// a processor waits for many places at once as long as for one. Nothing is
+// changed. The result means nothing; without it the compiler would read nothing.
+func ReadAhead(machines []*Machine) (sum int) {
+	for _, m := range machines {
+		sum += int(m.now+m.askedAt) + len(m.keys) + len(m.tracks) + m.rates.slots + int(m.stats.Pushed)
+	}
+	for _, m := range machines {
+		sum += m.readLists()
+	}
+	for _, m := range machines {
+		sum += m.readTracks() + m.readNeighbours()
+	}
+	for _, m := range machines {
+		sum += m.readChildren()
+	}
+	return sum
+}
+
+func (m *Machine) readLists() (sum int) {
+	if len(m.neighbours) > 0 {
+		sum += int(m.keys[0]) + int(m.neighbours[0].heard)
+	}
+	for _, t := range m.tracks {
+		sum += t.frags.len() + t.index + int(t.lag.last) + t.claims.viewers + int(t.changes.total)
+	}
+	for _, tr := range m.trees {
+		sum += int(tr.nextTry) + len(tr.path) + int(tr.late.mean) + int(tr.nextImprove)
+	}
+	return sum
+}
+
+// readTracks reads the newest fragments: of others nothing happens.
+func (m *Machine) readTracks() (sum int) {
+	for _, t := range m.tracks {
+		for i := max(t.frags.len()-4, 0); i < t.frags.len(); i++ {
+			sum += int(t.frags.at(i).got)
+		}
+	}
+	return sum
+}
+
+func (m *Machine) readNeighbours() (sum int) {
+	for _, n := range m.neighbours {
+		sum += int(n.heard+n.nextHave) + int(n.first.cursor)
+	}
+	return sum
+}
+
+func (m *Machine) readChildren() (sum int) {
+	for _, tr := range m.trees {
+		for _, c := range tr.children {
+			sum += int(c.from)
+		}
+	}
+	return sum
+}
