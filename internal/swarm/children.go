@@ -236,24 +236,23 @@ func (m *Machine) onUnsubscribe(n *neighbour, msg *wire.Unsubscribe) {
 }
 
 // free returns how many more children a viewer takes in a tree.
-func (m *Machine) free(tr *tree) int {
+func (m *Machine) free(tr *tree) int { return m.freeBeside(tr, m.children(), m.load()) }
+
+// freeBeside does so where there are some children in all trees, to whom a load goes.
+func (m *Machine) freeBeside(tr *tree, children int, load int64) int {
 	if m.cfg.Leaf {
 		return 0
 	}
 	free := m.fanout() - tr.staying()
-	if tr.isHome(m.short) {
+	if tr.home {
 		// All of the uplink in one tree still sends every piece before the
 		// next one comes.
 		free = maxFanout - tr.staying()
 	}
 	if m.cfg.Slots == 0 && m.uplink > 0 && tr.rate() > 0 {
-		free = min(free, int((m.forChildren()-m.load())/tr.rate()))
+		free = min(free, int((m.forChildren()-load)/tr.rate()))
 	} else {
-		total := 0
-		for _, other := range m.trees {
-			total += other.staying()
-		}
-		free = min(free, m.slots()-total)
+		free = min(free, m.slots()-children)
 	}
 	return max(free, 0)
 }
@@ -262,6 +261,15 @@ func (m *Machine) free(tr *tree) int {
 func (m *Machine) fanout() int {
 	childBits := m.pieceBits() * int64(time.Second) / int64(fanoutTime)
 	return int(min(max(m.uplink/childBits, leastFanout), maxFanout))
+}
+
+// children returns how many there are in all trees.
+func (m *Machine) children() int {
+	n := 0
+	for _, tr := range m.trees {
+		n += tr.staying()
+	}
+	return n
 }
 
 // load returns the bits a second that go to children.
@@ -340,7 +348,7 @@ func (m *Machine) outranked(tr *tree, c *child) bool {
 		return false
 	}
 	own := 0
-	if tr.isHome(m.short) {
+	if tr.home {
 		own = m.slots()
 	}
 	return above(tr.rank(c.peer), own)
@@ -384,10 +392,10 @@ func (m *Machine) spare(all bool) (in *tree, least *child) {
 				return tr, tr.children[i]
 			}
 		}
-		if least != nil && !in.isHome(m.short) || !all && tr.isHome(m.short) && tr.staying() < 2 {
+		if least != nil && !in.home || !all && tr.home && tr.staying() < 2 {
 			continue
 		}
-		if c := m.lowestChild(tr); c != nil && (least == nil || !tr.isHome(m.short)) {
+		if c := m.lowestChild(tr); c != nil && (least == nil || !tr.home) {
 			in, least = tr, c
 		}
 	}

@@ -69,8 +69,9 @@ func (m *Machine) survey() {
 	if m.serving() {
 		return // it has places by other rules
 	}
+	children, load := m.children(), m.load()
 	for _, tr := range m.trees {
-		tr.freeNow, tr.lowestNow = m.free(tr), m.lowestChild(tr)
+		tr.freeNow, tr.lowestNow = m.freeBeside(tr, children, load), m.lowestChild(tr)
 	}
 }
 

@@ -329,6 +329,7 @@ func (m *Machine) setTrack(info TrackInfo) {
 		t.trees = append(t.trees, tr)
 		m.trees = append(m.trees, tr)
 	}
+	t.trees[home(m.short, info.ID, len(trees))].home = true
 	m.tracks = append(m.tracks, t)
 }
 

@@ -402,7 +402,7 @@ func checkState(t testing.TB, m *Machine) {
 			}
 		}
 		most := leastFanout + 2
-		if tr.isHome(m.short) {
+		if tr.home {
 			most = maxFanout + 2
 		}
 		if !m.serving() && tr.staying() > most {

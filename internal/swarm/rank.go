@@ -66,21 +66,22 @@ func (m *Machine) lowest(tr *tree, n *neighbour) (*tree, *child) {
 // lowestSeen does so by the last survey.
 func (m *Machine) lowestSeen(tr *tree, n *neighbour) (*tree, *child) {
 	near := m.near(n)
-	comes := !near && m.now-n.up < newcomerTime
-	if comes && m.crowded() {
+	if !near && m.crowded() && m.newcomer(n) {
 		return nil, nil
 	}
-	movable := func(c *child) bool { return c != nil && (!comes || m.now-c.demoted >= movedAgain) }
+	movable := func(c *child) bool {
+		return c != nil && (near || m.now-c.demoted >= movedAgain || !m.newcomer(n))
+	}
 	if c := tr.lowestNow; movable(c) && (near || above(tr.rank(n), tr.rank(c.peer))) {
 		return tr, c
 	}
-	if n.leaf() || !near && !tr.isHome(m.short) {
+	if n.leaf() || !near && !tr.home {
 		return nil, nil
 	}
 	var in *tree
 	var least *child
 	for _, other := range m.trees {
-		if other == tr || !near && other.isHome(m.short) {
+		if other == tr || !near && other.home {
 			continue
 		}
 		c := other.lowestNow
@@ -90,6 +91,9 @@ func (m *Machine) lowestSeen(tr *tree, n *neighbour) (*tree, *child) {
 	}
 	return in, least
 }
+
+// newcomer reports whether a neighbour has just come.
+func (m *Machine) newcomer(n *neighbour) bool { return m.now-n.up < newcomerTime }
 
 // crowded reports whether the uplink has no room for one more child, be it for
 // as long as another one needs to find its new place: somebody is on the way out
@@ -107,18 +111,14 @@ func (m *Machine) crowded() bool {
 // fewest peers below it. Peers in the same LAN stay.
 func (m *Machine) lowestChild(tr *tree) *child {
 	var least *child
+	lowest := 0
 	for _, c := range tr.children {
 		if c.temporary || c.leaving || m.near(c.peer) {
 			continue
 		}
-		if least == nil || tr.lower(c, least) {
-			least = c
+		if rank := tr.rank(c.peer); least == nil || rank < lowest || rank == lowest && c.weight < least.weight {
+			least, lowest = c, rank
 		}
 	}
 	return least
-}
-
-func (tr *tree) lower(a, b *child) bool {
-	ra, rb := tr.rank(a.peer), tr.rank(b.peer)
-	return ra < rb || ra == rb && a.weight < b.weight
 }

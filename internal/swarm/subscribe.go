@@ -93,7 +93,7 @@ func (m *Machine) adopt(tr *tree, n *neighbour) {
 	tr.pushed = 0
 	tr.refused, tr.temporary = 0, false // it says so with the same message
 	tr.nextImprove = m.now + improveEvery
-	if tr.isHome(m.short) {
+	if tr.home {
 		tr.nextImprove = m.now + improveEvery/3
 	}
 	// One of its children's slots is ours now.

@@ -21,6 +21,7 @@ type tree struct {
 	withheld  bool // the parent has one of them
 	temporary bool
 	unsorted  bool       // a child's weight has changed
+	home      bool       // here the peer carries as many others as it can
 	refused   uint8      // how often another place was refused since the place became a temporary one
 	reason    MoveReason // why pending was asked
 
@@ -193,7 +194,7 @@ func (m *Machine) improve(tr *tree) {
 		return
 	}
 	every := improveEvery
-	if tr.isHome(m.short) {
+	if tr.home {
 		every /= 3 // others hang below, or will
 	}
 	tr.nextImprove = m.now + every + time.Duration(m.rng.Int64N(int64(every)))
@@ -206,7 +207,7 @@ func (m *Machine) improve(tr *tree) {
 		return
 	}
 	better := improveDepth
-	if tr.isHome(m.short) {
+	if tr.home {
 		better = 1
 	}
 	if n != nil && len(n.trees[tr.index].path)+1+better <= len(tr.path) {
