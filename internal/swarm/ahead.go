@@ -19,7 +19,7 @@ func ReadAhead(machines []*Machine) (sum int) {
 		sum += m.readTracks() + m.readNeighbours()
 	}
 	for _, m := range machines {
-		sum += m.readChildren()
+		sum += m.readChildren() + m.readQuests()
 	}
 	return sum
 }
@@ -37,11 +37,28 @@ func (m *Machine) readLists() (sum int) {
 	return sum
 }
 
-// readTracks reads the newest fragments: of others nothing happens.
+// readTracks reads the fragments of which something is missing or will be.
 func (m *Machine) readTracks() (sum int) {
 	for _, t := range m.tracks {
-		for i := max(t.frags.len()-4, 0); i < t.frags.len(); i++ {
+		for i := int(t.low - t.base); i < t.frags.len(); i++ {
 			sum += int(t.frags.at(i).got)
+		}
+		if !t.empty() {
+			sum += int(t.frags.at(0).seen) // is the next to be forgotten
+		}
+		if n := len(t.closed); n > 0 && t.closed[n-1].over {
+			sum++
+		}
+	}
+	return sum
+}
+
+func (m *Machine) readQuests() (sum int) {
+	for _, t := range m.tracks {
+		for i := int(t.low - t.base); i < t.frags.len(); i++ {
+			if q := t.frags.at(i).open; q != nil {
+				sum += int(q.proved)
+			}
 		}
 	}
 	return sum

@@ -35,8 +35,10 @@ func (m *Machine) tellNews(n *neighbour, due bool) {
 	// Who is taken to carry others is taken for dead where it says as little as a leaf does.
 	due = due || n.toldLeaf != m.leaf()
 	var news []wire.TreeState
+	var s told
 	for _, tr := range m.trees {
-		old, s := n.toldOf(tr), m.stateFor(tr, n)
+		old := n.toldOf(tr)
+		m.stateFor(&s, tr, n)
 		due = due || !old.any
 		if old.same(&s, n.serves()) {
 			continue
@@ -56,7 +58,8 @@ func (m *Machine) tellNews(n *neighbour, due bool) {
 // tellTree tells a neighbour of one tree at once.
 func (m *Machine) tellTree(n *neighbour, tr *tree) {
 	m.survey()
-	s := m.stateFor(tr, n)
+	var s told
+	m.stateFor(&s, tr, n)
 	*n.toldOf(tr) = s
 	m.send(n, &wire.Heartbeat{
 		Epoch: m.epoch.Tag(), Slots: uint16(min(m.slots(), 1<<16-1)), Trees: []wire.TreeState{tr.state(s)},
@@ -75,18 +78,20 @@ func (m *Machine) survey() {
 	}
 }
 
-// stateFor returns what a neighbour needs to know of a tree: paths only if it
+// stateFor sets s to what a neighbour needs to know of a tree: paths only if it
 // might become a child, the weight only if it is the parent.
-func (m *Machine) stateFor(tr *tree, n *neighbour) told {
+// To return it, its fields would have to be put together, which takes longer than all
+// of the rest.
+func (m *Machine) stateFor(s *told, tr *tree, n *neighbour) {
 	free, aside := m.freeFor(tr, n)
-	s := told{free: uint8(min(free, wire.MaxFree)), aside: aside, any: true}
+	s.free, s.aside, s.any = uint8(min(free, wire.MaxFree)), aside, true
+	s.path, s.weight = 0, 0
 	if m.serving() || !n.serves() {
 		s.path = tr.pathNumber
 	}
 	if tr.parent == n || tr.pending == n {
 		s.weight = tr.weight()
 	}
-	return s
 }
 
 // state is how a neighbour is told.

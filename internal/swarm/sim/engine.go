@@ -28,7 +28,7 @@ type engine struct {
 	turn    atomic.Int64    // next group to be run
 	running sync.WaitGroup
 	do      func(*worker, *event)
-	ahead   func(*worker, []uint32) // told which peers are run next, if not nil
+	ahead   func(*worker, []uint32) int // reads what peers need that are run next; may be nil
 }
 
 // nobody is no peer's number.
@@ -157,6 +157,7 @@ type worker struct {
 	self  uint32 // who is run, nobody between windows
 	wheel wheel
 	next  []uint32 // peers to be run next
+	read  int      // what was read ahead, for nothing but to have it at hand
 	batch []*event // the events of the one that is run
 	event event    // that happens now
 	own   heap4    // and those that it has caused itself in this window
@@ -202,7 +203,12 @@ func (k *worker) work() {
 // runNext runs the peers that are next.
 func (k *worker) runNext() {
 	if k.g.ahead != nil {
-		k.g.ahead(k, k.next)
+		for _, i := range k.next {
+			for e := k.g.heads[i]; e != nil; e = e.next {
+				k.read += int(e.at)
+			}
+		}
+		k.read += k.g.ahead(k, k.next)
 	}
 	for _, i := range k.next {
 		list := k.g.heads[i]

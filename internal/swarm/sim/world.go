@@ -45,7 +45,6 @@ type part struct {
 	haveIn  wire.Have // that a machine reads
 	beatIn  wire.Heartbeat
 	ahead   []*swarm.Machine // to be read
-	read    int              // what that came to
 }
 
 const (
@@ -100,7 +99,7 @@ func (w *world) between(now time.Duration) error {
 
 // readAhead has the memory of peers come together, before they are run one
 // after another: see swarm.ReadAhead.
-func (w *world) readAhead(k *worker, peers []uint32) {
+func (w *world) readAhead(k *worker, peers []uint32) int {
 	sum := 0
 	k.ahead = k.ahead[:0]
 	for _, i := range peers {
@@ -115,7 +114,7 @@ func (w *world) readAhead(k *worker, peers []uint32) {
 			sum += int(l.session) + int(w.peers[i].links.sent[j].control)
 		}
 	}
-	k.read = sum + swarm.ReadAhead(k.ahead)
+	return sum + swarm.ReadAhead(k.ahead)
 }
 
 // event does what happens to a peer.
