@@ -10,7 +10,8 @@ package swarm
 // changed. The result means nothing; without it the compiler would read nothing.
 func ReadAhead(machines []*Machine) (sum int) {
 	for _, m := range machines {
-		sum += int(m.now+m.askedAt) + len(m.keys) + len(m.tracks) + m.rates.slots + int(m.stats.Pushed)
+		sum += int(m.now+m.askedAt+m.cfg.PlayDelay+m.cfg.Window+m.book.nobodyUntil+m.nextExchange) +
+			len(m.keys) + len(m.tracks) + int(m.stats.Pushed+m.stats.Delivered)
 	}
 	for _, m := range machines {
 		sum += m.readLists()
@@ -32,7 +33,7 @@ func (m *Machine) readLists() (sum int) {
 		sum += t.frags.len() + t.index + int(t.lag.last) + t.claims.viewers + int(t.changes.total)
 	}
 	for _, tr := range m.trees {
-		sum += int(tr.nextTry) + len(tr.path) + int(tr.late.mean) + int(tr.nextImprove)
+		sum += int(tr.nextTry) + len(tr.path) + int(tr.late.mean)
 	}
 	return sum
 }

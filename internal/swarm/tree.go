@@ -35,7 +35,7 @@ type tree struct {
 
 	late        delayMeter // how much later than the first of its fragment a piece comes
 	pushed      uint64     // the newest piece that the parent has pushed, in pushOrder
-	overSeen    time.Duration
+	nextImprove time.Duration
 	from        wire.Seq // from which on the parent pushes
 	pendingFrom wire.Seq
 	freeNow     int    // how many more it takes, as the last survey saw it
@@ -45,7 +45,7 @@ type tree struct {
 	demoted      time.Duration // when its place became a temporary one
 	lostPath     time.Duration // when the parent lost its path, if it has
 	pendingUntil time.Duration
-	nextImprove  time.Duration
+	overSeen     time.Duration
 	nextNames    time.Duration // when an edge next tells children whom to ask instead
 	offer        *neighbour    // an edge's free place is kept for it
 	offerEnd     time.Duration

@@ -104,7 +104,7 @@ func (w *world) readAhead(k *worker, peers []uint32) int {
 	k.ahead = k.ahead[:0]
 	for _, i := range peers {
 		p := w.peers[i]
-		sum += int(p.came+p.player.stalled) + int(p.store.next)
+		sum += int(p.up.free) + int(p.player.judged) + int(p.player.stalled) + int(p.store.next)
 		if p.machine != nil {
 			k.ahead = append(k.ahead, p.machine)
 		}
