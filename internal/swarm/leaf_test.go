@@ -139,6 +139,33 @@ func TestAsksAreBoundedByTheUplink(t *testing.T) {
 	}
 }
 
+// A handshake takes a sixth of a second of 128 kbit/s: who is fed on such a line dials viewers
+// far more seldom than on a faster one.
+func TestNarrowLeafDialsSeldom(t *testing.T) {
+	dials := func(uplink int64) (n int) {
+		b := newLeaf(t)
+		b.do(Capacity{Uplink: uplink})
+		b.up(edgeA, wire.RoleEdge)
+		b.have(edgeA, 0, 0, true)
+		b.pass(200 * time.Millisecond)
+		b.acceptAll()
+		for i := range byte(60) {
+			b.do(Introduced{Peers: []wire.PeerInfo{{ID: wire.PeerID{0x50, i}, Role: wire.RoleViewer}}})
+			b.piece(edgeA, wire.Seq(i), wire.Push)
+			b.pass(time.Second)
+			for _, d := range of[Dial](b.take()) {
+				n++
+				b.do(DialFailed{Peer: d.Peer.ID})
+			}
+		}
+		return n
+	}
+	narrow, wide := dials(leafUplink-1), dials(3*leafUplink)
+	if most := int(time.Minute/narrowDialEvery) + 1; narrow == 0 || narrow > most || wide < 3*most {
+		t.Errorf("%d dials in a minute, and %d on a line three times as fast", narrow, wide)
+	}
+}
+
 // A leaf dials one peer after another, but an edge at once if it has none: who it has
 // dialled before may not answer for seconds.
 func TestLeafWithoutAnEdgeDialsOne(t *testing.T) {
