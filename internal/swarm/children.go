@@ -124,7 +124,7 @@ func (m *Machine) refusal(tr *tree, n *neighbour, msg *wire.Subscribe) wire.Refu
 		return wire.RefuseFull
 	case again:
 		return 0
-	case m.hurried() && m.now-n.up < newcomerTime:
+	case m.hurried() && m.newcomer(n):
 		return wire.RefuseBusy
 	case m.serving() && tr.staying() >= m.edgeRoom(tr, n, msg):
 		return wire.RefuseFull

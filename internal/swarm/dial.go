@@ -243,7 +243,7 @@ func (m *Machine) dialOne() bool {
 			return false
 		}
 		every := m.leafEvery(leafDialEvery)
-		if m.uplink < leafUplink {
+		if m.uplink > 0 && m.uplink < leafUplink {
 			every = narrowDialEvery
 		}
 		m.nextDial = m.now + every

@@ -25,7 +25,7 @@ func (m *Machine) edgeRoom(tr *tree, n *neighbour, msg *wire.Subscribe) int {
 		return edgePlaces
 	}
 	share, queue := int64(uplinkShare), placeQueue
-	switch newcomer := m.now-n.up < newcomerTime; {
+	switch newcomer := m.newcomer(n); {
 	case newcomer:
 		share = newcomerShare
 	case msg.From > 0 && msg.From < tr.track.newest() && msg.Weight >= heavyWeight:

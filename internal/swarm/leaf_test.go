@@ -142,8 +142,11 @@ func TestAsksAreBoundedByTheUplink(t *testing.T) {
 // A handshake takes a sixth of a second of 128 kbit/s: who is fed on such a line dials viewers
 // far more seldom than on a faster one.
 func TestNarrowLeafDialsSeldom(t *testing.T) {
-	dials := func(uplink int64) (n int) {
-		b := newLeaf(t)
+	dials := func(cfg Config, uplink int64) (n int) {
+		b := newBench(t, cfg)
+		b.do(CatalogSet{Epoch: testEpoch, Tracks: []TrackInfo{
+			{ID: 1, Kind: wire.Video, Substreams: 2, Timescale: 1000, Bitrate: 3_000_000},
+		}})
 		b.do(Capacity{Uplink: uplink})
 		b.up(edgeA, wire.RoleEdge)
 		b.have(edgeA, 0, 0, true)
@@ -160,9 +163,9 @@ func TestNarrowLeafDialsSeldom(t *testing.T) {
 		}
 		return n
 	}
-	narrow, wide := dials(leafUplink-1), dials(3*leafUplink)
-	if most := int(time.Minute/narrowDialEvery) + 1; narrow == 0 || narrow > most || wide < 3*most {
-		t.Errorf("%d dials in a minute, and %d on a line three times as fast", narrow, wide)
+	narrow, wide, unknown := dials(Config{}, leafUplink-1), dials(Config{}, 3*leafUplink), dials(Config{Leaf: true}, 0)
+	if most := int(time.Minute/narrowDialEvery) + 1; narrow == 0 || narrow > most || wide < 3*most || unknown < 3*most {
+		t.Errorf("%d dials in a minute, %d on a line three times as fast, and %d of who shares nothing on one that is not known", narrow, wide, unknown)
 	}
 }
 

@@ -388,7 +388,7 @@ const (
 	leafDialEvery = 4 * time.Second
 	// narrowDialEvery is so on lines of less than leafUplink. Where uplinks are short, most who win a place take
 	// it from somebody else; 15 of 100 homes that dial every 4 s find 79 viewers in 20 s, use 108 of
-	// their 128 kbit/s, and miss five times as much.
+	// their 128 kbit/s, and miss some three times as much.
 	narrowDialEvery = 45 * time.Second
 	// dialTimeout gives up a dial of which nothing was heard.
 	dialTimeout = 10 * time.Second

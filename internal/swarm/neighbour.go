@@ -292,7 +292,7 @@ func (m *Machine) makeRoom() bool {
 	var oldest *neighbour
 	for range vacantTries {
 		n := m.neighbours[m.rng.IntN(len(m.neighbours))]
-		if !n.serves() && m.now-n.up > newcomerTime && (oldest == nil || n.up < oldest.up) && !m.used(n) {
+		if !n.serves() && !m.newcomer(n) && (oldest == nil || n.up < oldest.up) && !m.used(n) {
 			oldest = n
 		}
 	}
