@@ -101,7 +101,6 @@ func (c *Conn) channel(id ChannelID) *Channel {
 		writable: make(chan struct{}, 1),
 		readable: make(chan struct{}, 1),
 		core: arq.New(arq.Config{
-			Conv:         uint32(id),
 			MaxPayload:   basePayload,
 			ShortPayload: basePayload,
 			RecvWindow:   c.ep.cfg.RecvQueue / basePayload,

@@ -10,13 +10,14 @@ import (
 )
 
 // receive takes a data datagram for this session. It tells whether endBatch must follow. The caller holds c.mu.
-func (c *Conn) receive(b []byte, counter uint64, from Path, now time.Time) bool {
+func (c *Conn) receive(b []byte, low uint32, from Path, now time.Time) bool {
 	switch c.state {
 	case stateOpen, stateHalfOpen, stateClosing:
 	default:
 		c.ep.counters.unknownSession.Add(1)
 		return false
 	}
+	counter := c.replay.whole(low)
 	if !c.replay.fresh(counter) {
 		c.ep.counters.replayed.Add(1)
 		return false

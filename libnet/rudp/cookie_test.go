@@ -111,7 +111,7 @@ func TestKeysAreRenewed(t *testing.T) {
 	}
 	open := func(d []byte) error {
 		_, counter, _ := parseDataHeader(d)
-		_, err := kb.recv.open(d, counter)
+		_, err := kb.recv.open(d, uint64(counter))
 		return err
 	}
 	const epoch = 1 << epochBits

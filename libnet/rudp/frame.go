@@ -13,7 +13,7 @@ import (
 // Frames fill the sealed part of a datagram, one after another. No frame at all is valid.
 const (
 	framePadding   = 0x00 // the rest of the datagram is padding
-	frameSegments  = 0x01 // length (2 bytes), KCP segments of one channel
+	frameSegments  = 0x01 // channel (2 bytes), length (2 bytes), segments
 	framePing      = 0x02 // 8 bytes that the pong returns
 	framePong      = 0x03 // 8 bytes of the ping
 	frameClose     = 0x04 // code (2 bytes), length (2 bytes), reason
@@ -24,7 +24,7 @@ const (
 )
 
 const (
-	segmentsHeaderLen = 3
+	segmentsHeaderLen = 5
 	pingLen           = 9 // also of challenge and response
 	closeHeaderLen    = 5
 )
@@ -35,7 +35,7 @@ var errFrame = errors.New("rudp: malformed frame")
 type frame struct {
 	kind    byte
 	channel ChannelID // segments
-	body    []byte    // segments: whole KCP segments; close: reason; head, tail: the part
+	body    []byte    // segments: whole ones; close: reason; head, tail: the part
 	token   uint64    // ping, pong, challenge, response; head, tail: number
 	code    uint16    // close
 }
@@ -50,16 +50,12 @@ func nextFrame(b []byte) (f frame, rest []byte, err error) {
 		if len(b) < segmentsHeaderLen {
 			return f, nil, errFrame
 		}
-		n := int(binary.BigEndian.Uint16(b[1:]))
-		if b = b[segmentsHeaderLen:]; len(b) < n {
+		f.channel = ChannelID(binary.BigEndian.Uint16(b[1:]))
+		n := int(binary.BigEndian.Uint16(b[3:]))
+		if b = b[segmentsHeaderLen:]; len(b) < n || !arq.Check(b[:n]) {
 			return f, nil, errFrame
 		}
 		f.body = b[:n]
-		conv, ok := arq.Check(f.body)
-		if !ok || conv > 0xffff {
-			return f, nil, errFrame
-		}
-		f.channel = ChannelID(conv)
 		return f, b[n:], nil
 	case framePing, framePong, frameChallenge, frameResponse:
 		if len(b) < pingLen {
@@ -93,9 +89,10 @@ func nextFrame(b []byte) (f frame, rest []byte, err error) {
 	return f, nil, errFrame
 }
 
-func putSegmentsHeader(b []byte, length int) {
+func putSegmentsHeader(b []byte, id ChannelID, length int) {
 	b[0] = frameSegments
-	binary.BigEndian.PutUint16(b[1:], uint16(length))
+	binary.BigEndian.PutUint16(b[1:], uint16(id))
+	binary.BigEndian.PutUint16(b[3:], uint16(length))
 }
 
 func appendPing(b []byte, kind byte, token uint64) []byte {

@@ -62,15 +62,15 @@ func still(t testing.TB, id Identity, now time.Time) (*Endpoint, *Conn) {
 // its locks, and what is left of the session can be used or has an error.
 func FuzzSession(f *testing.F) {
 	id := newIdentity(f)
-	segments := testSegments(f, 7, bytes.Repeat([]byte("x"), 900))
-	frames := append([]byte{frameSegments, byte(len(segments) >> 8), byte(len(segments))}, segments...)
+	segments := testSegments(f, bytes.Repeat([]byte("x"), 900))
+	frames := segmentsFrame(7, segments)
 	f.Add(frames, frames)
 	f.Add(appendPing(frames, framePing, 1), appendPing(nil, frameChallenge, 2))
 	f.Add(appendClose(appendPing(nil, framePong, 1), 1, "why"), frames)
 	f.Add(appendPing(nil, frameResponse, 9), []byte{framePadding})
 	parity := bytes.Clone(segments)
-	parity[4], parity[5] = arq.CmdParity, 2
-	f.Add(segmentsFrame(parity), frames)
+	parity[0], parity[1] = arq.CmdParity, 2
+	f.Add(segmentsFrame(7, parity), frames)
 	f.Add(appendPart(nil, frameHead, 9, frames[:500]), appendPart(nil, frameTail, 9, frames[500:]))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		now := time.Now()

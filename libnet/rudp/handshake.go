@@ -16,7 +16,7 @@ import (
 // is the handshake without sockets or time.
 
 // prologueName separates this protocol and its versions from any other use of the same keys.
-const prologueName = "p2plive rudp 2\x00"
+const prologueName = "p2plive rudp 3\x00"
 
 var cipherSuite = noise.NewCipherSuite(noise.DH25519, noise.CipherAESGCM, noise.HashBLAKE2s)
 

@@ -47,7 +47,7 @@ func TestHandshakeKeysFit(t *testing.T) {
 			bad := bytes.Clone(d)
 			bad[at] ^= 1
 			if _, counter, ok := parseDataHeader(bad); ok {
-				if _, err := way.to.open(bad, counter); err == nil {
+				if _, err := way.to.open(bad, uint64(counter)); err == nil {
 					t.Fatalf("a datagram changed at byte %d was accepted", at)
 				}
 			}

@@ -245,11 +245,11 @@ func TestContradictingFragments(t *testing.T) {
 		ca.mu.Lock()
 		for sn := range uint32(MaxMessage/basePayload + 2) {
 			ca.out.open(ca)
-			segment := ca.out.segments(1)[:arq.HeaderLen+basePayload]
+			segment := ca.out.segments(1)[:arq.ShortLen+basePayload]
 			clear(segment)
-			segment[0], segment[4], segment[5] = 1, arq.CmdPush, 255-byte(sn)
-			binary.LittleEndian.PutUint32(segment[12:], sn)
-			binary.LittleEndian.PutUint32(segment[20:], basePayload)
+			segment[0], segment[1] = arq.CmdPush, 255-byte(sn)
+			binary.LittleEndian.PutUint16(segment[2:], basePayload)
+			binary.LittleEndian.PutUint32(segment[8:], sn)
 			ca.out.extend(1, len(segment))
 			ca.out.seal(ca, true)
 		}

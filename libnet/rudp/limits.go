@@ -21,7 +21,7 @@ const (
 	baseFrames = BaseDatagram - overhead
 	maxFrames  = MaxDatagram - overhead
 	// basePayload is the message bytes in one full KCP segment of such a datagram. Windows and queues count these.
-	basePayload = baseFrames - segmentsHeaderLen - arq.HeaderLen
+	basePayload = baseFrames - segmentsHeaderLen - arq.ShortLen
 
 	// MaxMessage bounds a message: 64 KiB holds any piece of a stream with room to spare, takes at most 57 KCP
 	// fragments (KCP's own limit is 255), and stays far below the smallest receive window.
@@ -32,7 +32,7 @@ const (
 )
 
 // payloadOf is the message bytes in the one full KCP segment of a datagram.
-func payloadOf(size int) int { return size - overhead - segmentsHeaderLen - arq.HeaderLen }
+func payloadOf(size int) int { return size - overhead - segmentsHeaderLen - arq.ShortLen }
 
 // mtuSizes are what is tried when a path does not carry MaxDatagram, the longest first: an Ethernet frame less a tunnel
 // of one IP version in the other (MTU 1480 of IPv6, 1460 of IPv4) or PPPoE (1492), with which 8 KiB still take six segments;

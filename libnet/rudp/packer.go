@@ -21,13 +21,13 @@ type flight struct {
 // were written. Guarded by Conn.mu, also while a batch is written, so that datagrams keep their order.
 type packer struct {
 	*flight
-	count int  // datagrams sealed
-	start int  // of the datagram being filled, in space
-	end   int  // of what it has; start: none is being filled
-	room  int  // for frames in it
-	frame int  // start of its last frame if that holds segments of channel, else 0
+	count int // datagrams sealed
+	start int // of the datagram being filled, in space
+	end   int // of what it has; start: none is being filled
+	room  int // for frames in it
+	frame int // start of its last frame if that holds segments of channel id, else 0
+	id    ChannelID
 	data  bool // it has data segments
-	conv  ChannelID
 }
 
 // open begins a datagram if none is being filled.
@@ -70,7 +70,7 @@ func (p *packer) reserve(c *Conn, n int) []byte {
 // segments gives the room for further segments of a channel in the datagram being filled.
 func (p *packer) segments(id ChannelID) []byte {
 	b := p.rest()
-	if p.frame != 0 && p.conv == id {
+	if p.frame != 0 && p.id == id {
 		return b
 	}
 	if len(b) < segmentsHeaderLen {
@@ -81,9 +81,9 @@ func (p *packer) segments(id ChannelID) []byte {
 
 // extend takes n bytes of what segments gave.
 func (p *packer) extend(id ChannelID, n int) {
-	if p.frame == 0 || p.conv != id {
+	if p.frame == 0 || p.id != id {
 		p.endFrame()
-		p.frame, p.conv = p.end, id
+		p.frame, p.id = p.end, id
 		p.end += segmentsHeaderLen
 	}
 	p.end += n
@@ -92,7 +92,7 @@ func (p *packer) extend(id ChannelID, n int) {
 // endFrame completes a frame of segments.
 func (p *packer) endFrame() {
 	if p.frame != 0 {
-		putSegmentsHeader(p.space[p.frame:], p.end-p.frame-segmentsHeaderLen)
+		putSegmentsHeader(p.space[p.frame:], p.id, p.end-p.frame-segmentsHeaderLen)
 		p.frame = 0
 	}
 }

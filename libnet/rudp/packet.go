@@ -14,7 +14,7 @@ const (
 )
 
 // version is the protocol's version, in all handshake messages.
-const version = 2
+const version = 3
 
 // connID names a session in the datagrams to the side that chose it at random.
 type connID uint64
@@ -39,8 +39,8 @@ const (
 	// Retry: type, version, two bytes zero, initiator's connection id, cookie.
 	retryLen = 12 + cookieLen
 
-	// Data: type, receiver's connection id, counter; then the sealed frames.
-	dataHeaderLen = 17
+	// Data: type, receiver's connection id, the lower half of the counter; then the sealed frames.
+	dataHeaderLen = 13
 )
 
 // foreign tells whether the first byte is that of another protocol.
@@ -69,17 +69,14 @@ func putDataHeader(b []byte, to connID, counter uint64) {
 	_ = b[dataHeaderLen-1]
 	b[0] = typeData
 	binary.BigEndian.PutUint64(b[1:], uint64(to))
-	binary.BigEndian.PutUint64(b[9:], counter)
+	binary.BigEndian.PutUint32(b[9:], uint32(counter))
 }
 
-// maxCounter keeps the replay window's arithmetic from wrapping; no session gets near it.
-const maxCounter = 1 << 62
-
-// parseDataHeader gives the fields of a data datagram that is at least long enough for an empty seal.
-func parseDataHeader(b []byte) (to connID, counter uint64, ok bool) {
+// parseDataHeader gives the fields of a data datagram that is at least long enough for an empty seal: of the counter the
+// lower half. See replayFilter.whole.
+func parseDataHeader(b []byte) (to connID, counter uint32, ok bool) {
 	if len(b) < dataHeaderLen+tagLen || len(b) > MaxDatagram || b[0] != typeData {
 		return 0, 0, false
 	}
-	counter = binary.BigEndian.Uint64(b[9:])
-	return connID(binary.BigEndian.Uint64(b[1:])), counter, counter < maxCounter
+	return connID(binary.BigEndian.Uint64(b[1:])), binary.BigEndian.Uint32(b[9:]), true
 }

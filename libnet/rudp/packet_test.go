@@ -15,11 +15,11 @@ import (
 )
 
 // testSegments are the bytes that a core sends for a message of at most one segment.
-func testSegments(t testing.TB, conv uint32, msg []byte) []byte {
+func testSegments(t testing.TB, msg []byte) []byte {
 	t.Helper()
-	core := testCore(conv)
+	core := testCore()
 	core.Send(msg, 0)
-	var b [arq.HeaderLen + basePayload]byte
+	var b [arq.ShortLen + basePayload]byte
 	n, _ := core.Next(1, b[:])
 	if n == 0 {
 		t.Fatal("the core sent nothing")
@@ -27,15 +27,13 @@ func testSegments(t testing.TB, conv uint32, msg []byte) []byte {
 	return b[:n]
 }
 
-func testCore(conv uint32) *arq.Core {
-	return arq.New(arq.Config{Conv: conv, MaxPayload: basePayload, RecvWindow: 200, MaxMessage: MaxMessage, Extended: true})
+func testCore() *arq.Core {
+	return arq.New(arq.Config{MaxPayload: basePayload, RecvWindow: 200, MaxMessage: MaxMessage, Extended: true})
 }
 
 func TestFrames(t *testing.T) {
-	segments := testSegments(t, 7, []byte("hello"))
-	b := make([]byte, segmentsHeaderLen)
-	putSegmentsHeader(b, len(segments))
-	b = append(b, segments...)
+	segments := testSegments(t, []byte("hello"))
+	b := segmentsFrame(7, segments)
 	b = appendPing(b, framePing, 42)
 	b = appendPing(b, framePong, 43)
 	b = appendPing(b, frameChallenge, 44)
@@ -72,34 +70,26 @@ func TestFrames(t *testing.T) {
 }
 
 func TestFramesRefused(t *testing.T) {
-	segments := testSegments(t, 7, []byte("hello"))
+	segments := testSegments(t, []byte("hello"))
 	framed := func(change func(b []byte)) []byte {
-		b := make([]byte, segmentsHeaderLen)
-		putSegmentsHeader(b, len(segments))
-		b = append(b, segments...)
+		b := segmentsFrame(7, segments)
 		change(b)
 		return b
 	}
-	two := append(bytes.Clone(segments), testSegments(t, 8, []byte("other channel"))...)
-	mixed := make([]byte, segmentsHeaderLen)
-	putSegmentsHeader(mixed, len(two))
-	mixed = append(mixed, two...)
-
 	tests := []struct {
 		name string
 		b    []byte
 	}{
 		{"unknown kind", []byte{0x55}},
 		{"short segments header", []byte{frameSegments, 0}},
-		{"no segments", []byte{frameSegments, 0, 0}},
-		{"length beyond the end", framed(func(b []byte) { b[2]++ })},
-		{"length within a segment", framed(func(b []byte) { b[2]-- })},
-		{"unknown command", framed(func(b []byte) { b[3+4] = 80 })},
-		{"channel above 65535", framed(func(b []byte) { b[3+2] = 1 })},
-		{"segment length beyond the end", framed(func(b []byte) { b[3+20] = 6 })},
-		{"segment length above 2 GiB", framed(func(b []byte) { b[3+23] = 0x80 })},
-		{"window announcement with data", framed(func(b []byte) { b[3+4] = arq.CmdTell })},
-		{"two channels in a frame", mixed},
+		{"no segments", []byte{frameSegments, 0, 7, 0, 0}},
+		{"length beyond the end", framed(func(b []byte) { b[4]++ })},
+		{"length within a segment", framed(func(b []byte) { b[4]-- })},
+		{"unknown command", framed(func(b []byte) { b[5] = 80 })},
+		{"segment length beyond the end", framed(func(b []byte) { b[5+2] = 6 })},
+		{"segment length above 32 KiB", framed(func(b []byte) { b[5+3] = 0x80 })},
+		{"window announcement without una", framed(func(b []byte) { b[5], b[5+2] = arq.CmdTell, 0 })[:5+arq.ShortLen+5]},
+		{"window announcement with data", framed(func(b []byte) { b[5], b[5+2] = arq.CmdTell, 1 })},
 		{"short challenge", []byte{frameChallenge, 1, 2, 3}},
 		{"short ping", []byte{framePing, 0, 0, 0, 0, 0, 0, 0}},
 		{"short part", []byte{frameHead, 0, 0, 0, 1, 0}},
@@ -154,6 +144,24 @@ func TestReplayFilter(t *testing.T) {
 	}
 }
 
+// The lower half of a counter gives the whole one, however many were lost or held up, and over the end of the half.
+func TestWholeCounter(t *testing.T) {
+	for _, next := range []uint64{0, 1, 1000, 1<<31 - 1, 1 << 31, 1<<32 - 1, 1 << 32, 1<<32 + 5, 7<<32 + 1<<31, 1<<62 - 1} {
+		f := replayFilter{next: next}
+		for _, apart := range []uint64{0, 1, 2, replayWindow, 1 << epochBits, 1<<31 - 1} {
+			if got := f.whole(uint32(next + apart)); got != next+apart {
+				t.Errorf("%d after %d: %d", next+apart, next, got)
+			}
+			if apart > next {
+				continue
+			}
+			if got := f.whole(uint32(next - apart)); got != next-apart {
+				t.Errorf("%d after %d: %d", next-apart, next, got)
+			}
+		}
+	}
+}
+
 func TestLimiter(t *testing.T) {
 	now := time.Now()
 	l := newLimiter(now)
@@ -198,14 +206,12 @@ func TestLimiter(t *testing.T) {
 }
 
 func FuzzFrames(f *testing.F) {
-	segments := testSegments(f, 7, bytes.Repeat([]byte("x"), 2000))
-	b := []byte{frameSegments, byte(len(segments) >> 8), byte(len(segments))}
-	f.Add(append(b, segments...))
+	f.Add(segmentsFrame(7, testSegments(f, bytes.Repeat([]byte("x"), 2000))))
 	f.Add(appendPing(nil, framePing, 1))
 	f.Add(appendClose(appendPing(nil, framePong, 1), 1, "why"))
 	f.Add(appendPart(appendPart(nil, frameHead, 1, []byte("x")), frameTail, 1, nil))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		core := testCore(7)
+		core := testCore()
 		for len(b) > 0 {
 			fr, rest, err := nextFrame(b)
 			if err != nil {
@@ -237,7 +243,7 @@ func FuzzDatagramHeader(f *testing.F) {
 		}
 		if to, counter, ok := parseDataHeader(b); ok {
 			again := make([]byte, dataHeaderLen)
-			putDataHeader(again, to, counter)
+			putDataHeader(again, to, uint64(counter))
 			if !bytes.Equal(again, b[:dataHeaderLen]) {
 				t.Fatalf("%x written again is %x", b[:dataHeaderLen], again)
 			}

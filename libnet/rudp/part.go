@@ -71,7 +71,7 @@ func (p *packer) sendParts(c *Conn, ch *Channel, now arq.Time) int {
 	if n == 0 {
 		return 0
 	}
-	putSegmentsHeader(space[:], n)
+	putSegmentsHeader(space[:], ch.id, n)
 	whole := space[:segmentsHeaderLen+n]
 	head := min(len(whole), p.room-partHeaderLen)
 	for i, b := range [][]byte{whole[:head], whole[head:]} {

@@ -55,7 +55,7 @@ func TestParts(t *testing.T) {
 func TestPartsOfNonsense(t *testing.T) {
 	now := time.Now()
 	e, c := still(t, newIdentity(t), now)
-	segments := segmentsFrame(testSegments(t, 7, []byte("hello")))
+	segments := segmentsFrame(7, testSegments(t, []byte("hello")))
 	nonsense := [][]byte{
 		{}, {frameClose, 0, 0, 0, 0}, appendPing(nil, framePing, 1), segments[:len(segments)-1],
 		append(bytes.Clone(segments), segments...), appendPart(nil, frameHead, 1, []byte("x")),

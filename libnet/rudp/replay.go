@@ -12,6 +12,16 @@ type replayFilter struct {
 // One word more than the window: the newest one is only partly in use.
 const replayWords = replayWindow/64 + 1
 
+// whole gives the counter that has this lower half and is nearest to the one that is expected next, of which a sender is
+// never half of 2^32 ahead: an epoch of keys has 2^24. A wrong one does not verify.
+func (f *replayFilter) whole(low uint32) uint64 {
+	ahead := int64(int32(low - uint32(f.next)))
+	if ahead < 0 && uint64(-ahead) > f.next { // before the first one
+		return f.next + uint64(uint32(ahead))
+	}
+	return f.next + uint64(ahead)
+}
+
 // fresh tells whether the counter may still be accepted. It changes nothing: an unauthentic datagram must
 // not move the window.
 func (f *replayFilter) fresh(counter uint64) bool {

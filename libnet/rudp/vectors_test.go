@@ -124,8 +124,8 @@ func makeVectors(t *testing.T) *vectors {
 	}
 	mine, theirs := v.shake(t)
 	s := &vectorSession{t: t, v: v}
-	s.initiator = vectorSide{keys: mine, peer: vectorResponder, core: testCore(vectorChannel)}
-	s.responder = vectorSide{keys: theirs, peer: vectorInitiator, core: testCore(vectorChannel)}
+	s.initiator = vectorSide{keys: mine, peer: vectorResponder, core: testCore()}
+	s.responder = vectorSide{keys: theirs, peer: vectorInitiator, core: testCore()}
 	s.talk()
 	return v
 }
@@ -225,9 +225,9 @@ func (s *vectorSession) responderSays(what string, frames []byte) {
 }
 
 // segmentsFrame puts segments into a frame.
-func segmentsFrame(segments []byte) []byte {
+func segmentsFrame(id ChannelID, segments []byte) []byte {
 	b := make([]byte, segmentsHeaderLen)
-	putSegmentsHeader(b, len(segments))
+	putSegmentsHeader(b, id, len(segments))
 	return append(b, segments...)
 }
 
@@ -247,26 +247,26 @@ func (s *vectorSession) talk() {
 			s.t.Fatalf("segments %x: %v", segments, err)
 		}
 	}
-	const full = arq.HeaderLen + basePayload
+	const full = arq.ShortLen + basePayload
 	s.initiatorSays("ping", appendPing(nil, framePing, 0x0102030405060708))
 	s.responderSays("pong, and a ping", appendPing(appendPing(nil, framePong, 0x0102030405060708), framePing, 0x1112131415161718))
 
 	sender.Send([]byte("hello"), 0)
 	hello := next(sender, 1_000_000, full)
-	s.initiatorSays("a message on channel 7", segmentsFrame(hello))
+	s.initiatorSays("a message on channel 7", segmentsFrame(vectorChannel, hello))
 	sender.Send(counting(0, 1500), 0)
 	first, second := next(sender, 1_000_100, full), next(sender, 1_000_200, full)
-	s.initiatorSays("the first fragment of a message of 1500 bytes, counting up from 0", segmentsFrame(first))
-	s.initiatorSays("the second one, and padding", append(segmentsFrame(second), framePadding, 0, 0, 0))
+	s.initiatorSays("the first fragment of a message of 1500 bytes, counting up from 0", segmentsFrame(vectorChannel, first))
+	s.initiatorSays("the second one, and padding", append(segmentsFrame(vectorChannel, second), framePadding, 0, 0, 0))
 
 	hear(receiver, 5_000_000, hello)
 	hear(receiver, 5_000_300, second)
 	ack := receiver.AppendControl(nil, full)
-	s.responderSays("acknowledgement: segments 0 and 2 have come", segmentsFrame(ack))
+	s.responderSays("acknowledgement: segments 0 and 2 have come", segmentsFrame(vectorChannel, ack))
 	hear(sender, 1_050_000, ack)
 	hear(receiver, 5_001_000, first)
 	ack = receiver.AppendControl(nil, full)
-	s.responderSays("acknowledgement: all have come", segmentsFrame(ack))
+	s.responderSays("acknowledgement: all have come", segmentsFrame(vectorChannel, ack))
 	hear(sender, 1_060_000, ack)
 
 	sender.Send([]byte("late"), 1_060_000)
@@ -275,23 +275,22 @@ func (s *vectorSession) talk() {
 	sender.Send([]byte("after"), 0)
 	marker := next(sender, 1_060_000, full)
 	marker = append(marker, next(sender, 1_060_000, full)...)
-	s.initiatorSays("a marker of two dropped messages, and a message", segmentsFrame(marker))
+	s.initiatorSays("a marker of two dropped messages, and a message", segmentsFrame(vectorChannel, marker))
 	hear(receiver, 5_002_000, marker)
 	s.checkReceived(receiver)
 	receiver.AppendControl(nil, full)
 
 	s.talkParity(hear)
-	again := segmentsFrame(hello)
+	again := segmentsFrame(vectorChannel, hello)
 	s.initiatorSays("the first message again: the first part of the frame", appendPart(nil, frameHead, 0, again[:20]))
 	s.initiatorSays("the rest of it", appendPart(nil, frameTail, 0, again[20:]))
 
 	// A question for the window: a header without a body.
-	question := bytes.Clone(hello[:arq.HeaderLen])
-	question[4] = arq.CmdAsk
-	clear(question[8:])
-	s.initiatorSays("question for the window", segmentsFrame(question))
+	question := make([]byte, arq.ShortLen+6)
+	question[0], question[arq.ShortLen+4] = arq.CmdAsk, 200
+	s.initiatorSays("question for the window", segmentsFrame(vectorChannel, question))
 	hear(receiver, 5_003_000, question)
-	s.responderSays("announcement of the window", segmentsFrame(receiver.AppendControl(nil, full)))
+	s.responderSays("announcement of the window", segmentsFrame(vectorChannel, receiver.AppendControl(nil, full)))
 
 	s.responderSays("challenge, to the initiator's new address", appendPing(nil, frameChallenge, 0x2122232425262728))
 	s.initiatorSays("response, from there", appendPing(nil, frameResponse, 0x2122232425262728))
@@ -307,13 +306,13 @@ func (s *vectorSession) talk() {
 
 // talkParity is a segment that is lost, and found by a parity segment.
 func (s *vectorSession) talkParity(hear func(*arq.Core, arq.Time, []byte)) {
-	const full = arq.HeaderLen + basePayload
+	const full = arq.ShortLen + basePayload
 	sender, receiver := s.initiator.core, s.responder.core
 	sender.SetRedundancy(1)
 	sender.Send([]byte("red"), 0)
 	red, parity := next(sender, 1_100_000, full), next(sender, 1_100_000, full)
-	s.initiatorSays("a message", segmentsFrame(red))
-	s.initiatorSays("the parity segment 0, which covers segments 3 to 5: the marker, and two messages", segmentsFrame(parity))
+	s.initiatorSays("a message", segmentsFrame(vectorChannel, red))
+	s.initiatorSays("the parity segment 0, which covers segments 3 to 5: the marker, and two messages", segmentsFrame(vectorChannel, parity))
 	hear(receiver, 5_100_000, red)
 	hear(receiver, 5_100_000, parity)
 	ack := receiver.AppendControl(nil, full)
@@ -323,14 +322,14 @@ func (s *vectorSession) talkParity(hear func(*arq.Core, arq.Time, []byte)) {
 	sender.Send([]byte("blue"), 0)
 	green := next(sender, 1_160_000, full)
 	blue := next(sender, 1_160_000, full)
-	s.initiatorSays("a message, which is lost", segmentsFrame(green))
-	s.initiatorSays("a message", segmentsFrame(blue))
+	s.initiatorSays("a message, which is lost", segmentsFrame(vectorChannel, green))
+	s.initiatorSays("a message", segmentsFrame(vectorChannel, blue))
 	parity = next(sender, 1_160_000, full)
-	s.initiatorSays("the parity segment 1, which covers segments 6 and 7", segmentsFrame(parity))
+	s.initiatorSays("the parity segment 1, which covers segments 6 and 7", segmentsFrame(vectorChannel, parity))
 	hear(receiver, 5_160_000, blue)
 	receiver.AppendControl(nil, full)
 	hear(receiver, 5_160_000, parity)
-	s.responderSays("acknowledgement: segment 6 was found", segmentsFrame(receiver.AppendControl(nil, full)))
+	s.responderSays("acknowledgement: segment 6 was found", segmentsFrame(vectorChannel, receiver.AppendControl(nil, full)))
 	for _, want := range []string{"red", "green", "blue"} {
 		if data, _, _ := receiver.Recv(); string(data) != want {
 			s.t.Fatalf("received %q, want %q", data, want)

@@ -32,20 +32,20 @@ func (c *Core) Input(now Time, b []byte) (Feedback, error) {
 	c.lastTime, c.lastSn = c.rackTime, c.rackSn
 	c.redundancy.news = false
 	for len(b) > 0 {
-		if len(b) < HeaderLen {
+		h, body, rest, ok := parse(b, c.cfg.Extended)
+		if !ok || !c.cfg.Extended && h.Conv != c.cfg.Conv {
 			return f, ErrMalformed
 		}
-		h := ParseHeader(b)
-		b = b[HeaderLen:]
-		if h.Conv != c.cfg.Conv || uint64(h.Len) > uint64(len(b)) || before(c.win.nxt, h.Una) {
-			return f, ErrMalformed
-		}
-		body := b[:h.Len]
-		b = b[h.Len:]
+		b = rest
 		if h.Cmd == CmdAck && c.cfg.Extended {
 			c.takeFlags(h.Frg, &f)
 		}
-		c.takeUna(h, &f)
+		if !c.cfg.Extended || h.tells() {
+			if before(c.win.nxt, h.Una) {
+				return f, ErrMalformed
+			}
+			c.takeUna(h, &f)
+		}
 		switch h.Cmd {
 		case CmdAck:
 			c.takeAck(now, h, body, &f)
@@ -69,7 +69,7 @@ func (c *Core) Input(now Time, b []byte) (Feedback, error) {
 	return f, nil
 }
 
-// takeUna takes what every segment tells: what has come without a gap, and the room beyond.
+// takeUna takes what every segment tells, or with short headers only those that do: what has come without a gap, and the room beyond.
 func (c *Core) takeUna(h Header, f *Feedback) {
 	for before(c.win.una, h.Una) {
 		sn := c.win.una
@@ -144,7 +144,7 @@ func (c *Core) takeTime(sentAt Time, sn uint32, f *Feedback) {
 	if s.state != acked && s.again && sentAt < s.at && !s.probe {
 		// An earlier transmission arrived after all.
 		c.stats.Spurious++
-		f.Spurious += HeaderLen + int(s.size)
+		f.Spurious += c.win.head + int(s.size)
 		c.reorder.seen, c.reorder.since = true, 0
 		c.reorder.wide = min(c.reorder.wide+1, maxReorder)
 	}
@@ -170,7 +170,7 @@ func (c *Core) ackBeyond(sn uint32, f *Feedback) {
 // arrived takes a segment out of its list and frees its bytes.
 func (c *Core) arrived(sn uint32, s *segment, f *Feedback) {
 	if c.redundancy.news && (s.again || s.state == lost) {
-		f.Recovered = max(f.Recovered-HeaderLen-int(s.size), 0) // it counts as lost already
+		f.Recovered = max(f.Recovered-c.win.head-int(s.size), 0) // it counts as lost already
 	}
 	if s.state == lost {
 		c.win.remove(&c.lost, sn)
@@ -188,7 +188,7 @@ func (c *Core) arrived(sn uint32, s *segment, f *Feedback) {
 		s.msg.release()
 		s.msg = nil
 	}
-	f.Acked += HeaderLen + int(s.size)
+	f.Acked += c.win.head + int(s.size)
 	f.LongAcked = f.LongAcked || c.long(s)
 }
 
@@ -235,7 +235,7 @@ func (c *Core) detect(now Time, f *Feedback) {
 }
 
 func (c *Core) giveUp(sn uint32, s *segment, f *Feedback) {
-	f.Lost += HeaderLen + int(s.size)
+	f.Lost += c.win.head + int(s.size)
 	f.LongLost = f.LongLost || c.long(s)
 	c.win.remove(&c.flight, sn)
 	s.state, s.probe = lost, false

@@ -240,6 +240,35 @@ func TestExpireMakesRoom(t *testing.T) {
 	a.Release()
 }
 
+// Headers come back as they were, in the form of KCP and in the short one.
+func TestHeaders(t *testing.T) {
+	for cmd := uint8(CmdPush); cmd <= CmdParity; cmd++ {
+		for _, short := range []bool{false, true} {
+			h := Header{Conv: 7, Cmd: cmd, Frg: 3, Window: 600, Ts: 1 << 31, Sn: 1<<32 - 2, Una: 1<<32 - 3, Len: 5}
+			b := h.append(nil, short)
+			want, length := h, HeaderLen
+			if short {
+				want.Conv, length = 0, ShortLen
+				if h.tells() {
+					length += tellLen
+				} else {
+					want.Window, want.Una = 0, 0
+				}
+			}
+			b = append(b, "bodyXrest"...)
+			got, body, rest, ok := parse(b, short)
+			if !ok || got != want || string(body) != "bodyX" || string(rest) != "rest" {
+				t.Errorf("command %d, short %v: %+v, %q, %q, %v", cmd, short, got, body, rest, ok)
+			}
+			for n := range length + 5 {
+				if _, _, _, ok := parse(b[:n], short); ok {
+					t.Errorf("command %d, short %v: %d bytes are a segment", cmd, short, n)
+				}
+			}
+		}
+	}
+}
+
 // In steady state nothing is allocated, if the reader gives back what it has read.
 func TestNoAllocations(t *testing.T) {
 	a, b := newOwn(true), newOwn(true)

@@ -12,9 +12,8 @@ import (
 func BenchmarkSegment(b *testing.B) {
 	const batch, size = 20, 7 * testPayload
 	msg := numbered(0, 0, size)
-	var nothing [HeaderLen]byte
 	h := Header{Conv: 7, Cmd: CmdTell, Window: testWindow}
-	h.put(nothing[:])
+	nothing := h.append(nil, false)
 	b.Run("arq", func(b *testing.B) {
 		x, y := newOwn(true), newOwn(true)
 		now, out := second, make([]byte, HeaderLen+testPayload)

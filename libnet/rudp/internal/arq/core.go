@@ -30,15 +30,15 @@ func (l Level) granularity() Time {
 
 // Config of a Core.
 type Config struct {
-	Conv       uint32
-	MaxPayload int // message bytes of a segment at most, until SetMaxPayload says otherwise
+	Conv       uint32 // not with Extended
+	MaxPayload int    // message bytes of a segment at most, until SetMaxPayload says otherwise
 	// ShortPayload is what segments may have that any path carries; zero: all are alike. See Feedback.
 	ShortPayload int
 	RecvWindow   int // segments that have come and were not read; at most 65535
 	MaxMessage   int // bytes of a message that comes at most
 	PeerWindow   int // segments that the peer is known to take before it has said so; default 32
-	// Extended uses what other implementations of KCP do not know: acknowledgements with bitmaps and
-	// markers of skipped messages. The peer must be a Core with it, too.
+	// Extended uses what other implementations of KCP do not know: short headers, acknowledgements with
+	// bitmaps and markers of skipped messages. The peer must be a Core with it, too.
 	Extended bool
 	// Thrifty has acknowledgements wait for one another also while the peer sends parity segments; nil: they do not.
 	Thrifty *atomic.Bool
@@ -126,6 +126,10 @@ type Stats struct {
 // New gives a conversation.
 func New(cfg Config) *Core {
 	c := &Core{cfg: cfg, payload: cfg.MaxPayload}
+	c.win.head = HeaderLen
+	if cfg.Extended {
+		c.win.head = ShortLen
+	}
 	c.in.longest = cfg.MaxPayload
 	if cfg.PeerWindow == 0 {
 		c.cfg.PeerWindow = defaultPeerWindow

@@ -35,6 +35,7 @@ type list struct {
 type window struct {
 	ring     []segment
 	una, nxt uint32 // first not acknowledged; next new one
+	head     int    // bytes of a data segment's header
 }
 
 func (w *window) at(sn uint32) *segment { return &w.ring[sn&uint32(len(w.ring)-1)] }
@@ -73,7 +74,7 @@ func (w *window) append(l *list, sn uint32) {
 	}
 	l.tail = sn
 	l.n++
-	l.bytes += HeaderLen + int(s.size)
+	l.bytes += w.head + int(s.size)
 }
 
 // remove takes sn out of the list.
@@ -90,7 +91,7 @@ func (w *window) remove(l *list, sn uint32) {
 		w.at(s.next).prev = s.prev
 	}
 	l.n--
-	l.bytes -= HeaderLen + int(s.size)
+	l.bytes -= w.head + int(s.size)
 }
 
 // prepend puts all of front before the list.

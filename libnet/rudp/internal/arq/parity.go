@@ -65,21 +65,21 @@ func (c *Core) spend(kind Kind, n int) {
 	} else {
 		r.credit -= float64(n)
 	}
-	most := float64(maxCredit * (HeaderLen + c.payload))
+	most := float64(maxCredit * (c.win.head + c.payload))
 	r.credit = min(max(r.credit, -most), most)
 }
 
 // parityWaits tells whether a parity segment is to be sent.
 func (c *Core) parityWaits() bool {
 	r := &c.redundancy
-	if r.credit <= 0 || !r.fresh && r.credit < float64(HeaderLen+c.payload) || !c.protected() || c.backoff > 0 || c.queue.n > 0 {
+	if r.credit <= 0 || !r.fresh && r.credit < float64(c.win.head+c.payload) || !c.protected() || c.backoff > 0 || c.queue.n > 0 {
 		return false
 	}
 	first, longest := c.covered()
 	if first == c.win.nxt {
 		return false
 	}
-	return 2*r.credit >= float64(HeaderLen+longest)
+	return 2*r.credit >= float64(c.win.head+longest)
 }
 
 // covered gives the segments of the next parity segment, from first to the newest: those whose acknowledgement cannot
@@ -100,12 +100,13 @@ func (c *Core) covered() (first uint32, longest int) {
 // nextParity writes a parity segment into b and gives its length; zero: it does not fit.
 func (c *Core) nextParity(b []byte) int {
 	first, longest := c.covered()
-	if HeaderLen+longest > len(b) {
+	n := c.win.head + longest
+	if n > len(b) {
 		return 0
 	}
 	r := &c.redundancy
 	var head [4]byte
-	body := b[HeaderLen : HeaderLen+longest]
+	body := b[c.win.head:n]
 	clear(body)
 	for sn := first; sn != c.win.nxt; sn++ {
 		s := c.win.at(sn)
@@ -118,12 +119,12 @@ func (c *Core) nextParity(b []byte) int {
 	head[symbolHead] = r.index
 	h := c.header(CmdParity)
 	h.Frg, h.Ts, h.Sn, h.Len = uint8(c.win.nxt-first), binary.LittleEndian.Uint32(head[:]), first, uint32(longest)
-	h.put(b)
+	h.append(b[:0], c.cfg.Extended)
 	r.index = (r.index + 1) & 0x7f
 	r.fresh = false
-	c.spend(Parity, HeaderLen+longest)
+	c.spend(Parity, n)
 	c.stats.Parities++
-	return HeaderLen + longest
+	return n
 }
 
 // takeFlags takes what an acknowledgement says of parity segments. Its sender has found what was lost all the same.
@@ -138,6 +139,6 @@ func (c *Core) takeFlags(flags uint8, f *Feedback) {
 		return
 	}
 	r.told, r.news = flags&ackRecovered, true
-	f.Recovered += int(n) * (HeaderLen + c.payload)
+	f.Recovered += int(n) * (c.win.head + c.payload)
 	c.stats.Recovered += uint64(n)
 }

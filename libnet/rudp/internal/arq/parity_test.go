@@ -35,7 +35,7 @@ func warm(t *testing.T, a, b *own, parities int) {
 	if _, ok := b.recv(); !ok || b.in.recovery == nil {
 		t.Fatal("no parity segment came")
 	}
-	a.redundancy.credit = float64(parities) * (HeaderLen + testPayload)
+	a.redundancy.credit = float64(parities) * (ShortLen + testPayload)
 }
 
 // As many segments may be missing as parity segments that cover them have come, whichever they are.
@@ -50,9 +50,9 @@ func TestParityFindsWhatIsMissing(t *testing.T) {
 				var data, parity [][]byte
 				for i := range tt.messages {
 					now += 16 * ms
-					a.redundancy.credit = float64(tt.parities/tt.messages) * (HeaderLen + testPayload)
+					a.redundancy.credit = float64(tt.parities/tt.messages) * (ShortLen + testPayload)
 					for _, d := range a.datagrams(now, numbered(1, i, 8<<10)) {
-						if ParseHeader(d).Cmd == CmdParity {
+						if d[0] == CmdParity {
 							parity = append(parity, d)
 						} else {
 							data = append(data, d)
@@ -121,7 +121,7 @@ func TestFoundSegmentsAreKnownAsLosses(t *testing.T) {
 	if len(data) != 2 { // the marker and the message share one
 		t.Fatalf("%d datagrams", len(data))
 	}
-	marker, message := data[0][:HeaderLen], data[0][HeaderLen:]
+	marker, message := data[0][:ShortLen], data[0][ShortLen:]
 	b.input(now, message)
 	b.AppendControl(nil, 2000)
 	b.input(now, data[1])
@@ -131,7 +131,7 @@ func TestFoundSegmentsAreKnownAsLosses(t *testing.T) {
 	now += 50 * ms
 	before := a.rtt.smoothed
 	f, err := a.Input(now, b.AppendControl(nil, 2000))
-	if err != nil || f.Recovered != HeaderLen+testPayload || f.Lost != 0 || a.InFlight() != 0 || a.Waiting() != 0 {
+	if err != nil || f.Recovered != ShortLen+testPayload || f.Lost != 0 || a.InFlight() != 0 || a.Waiting() != 0 {
 		t.Errorf("%+v, %v, %d in flight", f, err, a.InFlight())
 	}
 	if f.RTT != 0 || a.rtt.smoothed != before || a.reorder.seen {
@@ -180,15 +180,14 @@ func TestGarbageInParity(t *testing.T) {
 	_, b := guarded(1)
 	for range 20_000 {
 		n := rnd.IntN(40)
-		d := make([]byte, HeaderLen+n)
-		for i := range d[HeaderLen:] {
-			d[HeaderLen+i] = byte(rnd.Int())
-		}
-		h := Header{Conv: 7, Cmd: CmdParity, Frg: uint8(1 + rnd.IntN(maxCovered)), Ts: rnd.Uint32(), Sn: b.in.next + uint32(rnd.IntN(60)) - 20, Len: uint32(n)}
+		h := Header{Cmd: CmdParity, Frg: uint8(1 + rnd.IntN(maxCovered)), Ts: rnd.Uint32(), Sn: b.in.next + uint32(rnd.IntN(60)) - 20, Len: uint32(n)}
 		if rnd.IntN(3) == 0 {
 			h.Cmd, h.Frg = CmdPush, uint8(rnd.IntN(2))
 		}
-		h.put(d)
+		d := h.append(nil, true)
+		for range n {
+			d = append(d, byte(rnd.Int()))
+		}
 		b.Input(second, d)
 		for b.Readable() {
 			b.Recv()
@@ -250,8 +249,8 @@ func TestFloodOfParity(t *testing.T) {
 		}
 		parity := bytes.Clone(all[len(all)-1])
 		for i := range 100 {
-			binary.LittleEndian.PutUint32(parity[8:], random.Uint32())
-			parity[HeaderLen+i]++
+			binary.LittleEndian.PutUint32(parity[4:], random.Uint32())
+			parity[ShortLen+i]++
 			b.input(second, parity)
 		}
 		if r := b.in.recovery; b.stats.Found == 0 && r.credit != 0 || b.stats.Found > 1 {

@@ -241,24 +241,28 @@ func (c *Core) AppendControl(b []byte, room int) []byte {
 		b = c.appendAcks(b, end)
 		r.hurry = len(r.acks) > 0
 	}
-	if (r.tell || c.ask) && len(b)+HeaderLen <= end {
+	if (r.tell || c.ask) && len(b)+c.tellHead() <= end {
 		cmd := uint8(CmdTell)
 		if c.ask {
 			cmd = CmdAsk
 		}
-		b = c.appendHeader(b, c.header(cmd))
-		if cmd == CmdAsk && r.tell && len(b)+HeaderLen <= end {
-			b = c.appendHeader(b, c.header(CmdTell))
+		h := c.header(cmd)
+		b = h.append(b, c.cfg.Extended)
+		if cmd == CmdAsk && r.tell && len(b)+c.tellHead() <= end {
+			h.Cmd = CmdTell
+			b = h.append(b, c.cfg.Extended)
 		}
 		r.tell, c.ask = false, false
 	}
 	return b
 }
 
-func (c *Core) appendHeader(b []byte, h Header) []byte {
-	var raw [HeaderLen]byte
-	h.put(raw[:])
-	return append(b, raw[:]...)
+// tellHead is the length of the header of a segment that tells una and window.
+func (c *Core) tellHead() int {
+	if c.cfg.Extended {
+		return ShortLen + tellLen
+	}
+	return HeaderLen
 }
 
 // appendAcks writes the acknowledgements: towards a peer without bitmaps those that una does not cover, and the
@@ -267,7 +271,7 @@ func (c *Core) appendAcks(b []byte, end int) []byte {
 	r := &c.in
 	if c.cfg.Extended {
 		bits := r.bitmapLen()
-		if len(b)+HeaderLen+clockLen+(bits+7)/8 > end {
+		if len(b)+c.tellHead()+clockLen+(bits+7)/8 > end {
 			return b
 		}
 		h := c.header(CmdAck)
@@ -277,7 +281,7 @@ func (c *Core) appendAcks(b []byte, end int) []byte {
 			h.Frg |= ackTimeless
 		}
 		h.Len = clockLen + uint32(bits+7)/8
-		b = binary.LittleEndian.AppendUint32(c.appendHeader(b, h), r.acks[0].clock)
+		b = binary.LittleEndian.AppendUint32(h.append(b, true), r.acks[0].clock)
 		b = r.appendBitmap(b, bits)
 		r.acks, r.tell, r.timeless = r.acks[:0], false, false
 		return b
@@ -290,7 +294,7 @@ func (c *Core) appendAcks(b []byte, end int) []byte {
 		}
 		h := c.header(CmdAck)
 		h.Sn, h.Ts = a.sn, a.ts
-		b = c.appendHeader(b, h)
+		b = h.append(b, false)
 	}
 	r.acks = r.acks[:copy(r.acks, r.acks[i:])]
 	return b

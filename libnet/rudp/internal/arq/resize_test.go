@@ -19,7 +19,7 @@ func TestSetMaxPayload(t *testing.T) {
 		const count = 300
 		var want [][]byte
 		got, now, longest, acked := 0, Time(1_000_000), 0, false
-		buf := make([]byte, HeaderLen+long)
+		buf := make([]byte, ShortLen+long)
 		for round := 0; got < count; round++ {
 			if round > 100_000 {
 				t.Fatal("no end")
@@ -44,7 +44,7 @@ func TestSetMaxPayload(t *testing.T) {
 				if kind == None {
 					t.Fatal("ready, and there is nothing")
 				}
-				longest = max(longest, n-HeaderLen)
+				longest = max(longest, n-ShortLen)
 				if rnd.IntN(20) > 0 {
 					if _, err := b.Input(now, buf[:n]); err != nil {
 						t.Fatal(err)

@@ -130,7 +130,7 @@ func (c *Core) expireFront(now Time) {
 // Next writes the next data segment into b and gives its length. A b that has room for the longest segment since New
 // always gets one if Ready is true; a shorter one gets what fits. Retransmissions come first.
 func (c *Core) Next(now Time, b []byte) (int, Kind) {
-	if len(b) < HeaderLen {
+	if len(b) < c.win.head {
 		return 0, None
 	}
 	switch {
@@ -200,7 +200,7 @@ func (c *Core) tail() (uint32, bool) {
 // repeat writes a segment again if it fits.
 func (c *Core) repeat(now Time, b []byte, sn uint32) int {
 	s := c.win.at(sn)
-	n := HeaderLen + int(s.size)
+	n := c.win.head + int(s.size)
 	if n > len(b) {
 		return 0
 	}
@@ -225,10 +225,10 @@ func (c *Core) begin(now Time, b []byte) int {
 		s.frg = uint8(min(c.skipped, maxFragments-1))
 		c.skipped -= int(s.frg)
 		c.transmit(now, b, sn, s)
-		return HeaderLen
+		return c.win.head
 	}
 	m := *c.queue.at(0)
-	size, frags := c.cut(len(m.data)-c.off, len(b)-HeaderLen)
+	size, frags := c.cut(len(m.data)-c.off, len(b)-c.win.head)
 	if size == 0 {
 		return 0
 	}
@@ -251,9 +251,9 @@ func (c *Core) begin(now Time, b []byte) int {
 	}
 	c.transmit(now, b, sn, s)
 	if c.redundancy.share > 0 {
-		c.spend(First, HeaderLen+size)
+		c.spend(First, c.win.head+size)
 	}
-	return HeaderLen + size
+	return c.win.head + size
 }
 
 // cut decides the size of the first message's next fragment in the given room, and how many follow it. KCP
@@ -288,16 +288,18 @@ func (c *Core) transmit(now Time, b []byte, sn uint32, s *segment) {
 	c.win.append(&c.flight, sn)
 	h := c.header(CmdPush)
 	h.Frg, h.Ts, h.Sn, h.Len = s.frg, uint32(now), sn, uint32(s.size)
-	h.put(b)
+	head := len(h.append(b[:0], c.cfg.Extended))
 	if s.msg != nil {
-		copy(b[HeaderLen:], s.msg.data[s.off:int(s.off)+int(s.size)])
+		copy(b[head:], s.msg.data[s.off:int(s.off)+int(s.size)])
 	}
 	c.stats.Sent++
 }
 
-// header has what all segments tell: una and the window.
+// header has what segments tell: una and the window.
 func (c *Core) header(cmd uint8) Header {
-	w := c.room()
-	c.in.announced = w
-	return Header{Conv: c.cfg.Conv, Cmd: cmd, Window: uint16(w), Una: c.in.next}
+	h := Header{Conv: c.cfg.Conv, Cmd: cmd, Window: uint16(c.room()), Una: c.in.next}
+	if !c.cfg.Extended || h.tells() {
+		c.in.announced = int(h.Window)
+	}
+	return h
 }
