@@ -74,9 +74,6 @@ func (tr *tree) rate() int64 {
 
 // forChildren returns what of a viewer's uplink children may take, in bits a second.
 func (m *Machine) forChildren() int64 {
-	if m.uplink >= fastUplink {
-		return m.uplink * fastShare / 100
-	}
 	return m.uplink * childShare / 100
 }
 
