@@ -76,6 +76,13 @@ func TestFramesRefused(t *testing.T) {
 		change(b)
 		return b
 	}
+	tell := make([]byte, arq.ShortLen+6) // with una and window
+	tell[0] = arq.CmdTell
+	if _, _, err := nextFrame(segmentsFrame(7, tell)); err != nil {
+		t.Fatal(err)
+	}
+	tellMore := bytes.Clone(tell)
+	tellMore[2] = 1
 	tests := []struct {
 		name string
 		b    []byte
@@ -88,8 +95,8 @@ func TestFramesRefused(t *testing.T) {
 		{"unknown command", framed(func(b []byte) { b[5] = 80 })},
 		{"segment length beyond the end", framed(func(b []byte) { b[5+2] = 6 })},
 		{"segment length above 32 KiB", framed(func(b []byte) { b[5+3] = 0x80 })},
-		{"window announcement without una", framed(func(b []byte) { b[5], b[5+2] = arq.CmdTell, 0 })[:5+arq.ShortLen+5]},
-		{"window announcement with data", framed(func(b []byte) { b[5], b[5+2] = arq.CmdTell, 1 })},
+		{"window announcement without a window", segmentsFrame(7, tell[:len(tell)-2])},
+		{"window announcement with data", segmentsFrame(7, append(tellMore, 'x'))},
 		{"short challenge", []byte{frameChallenge, 1, 2, 3}},
 		{"short ping", []byte{framePing, 0, 0, 0, 0, 0, 0, 0}},
 		{"short part", []byte{frameHead, 0, 0, 0, 1, 0}},

@@ -40,7 +40,7 @@ func (c *Core) Input(now Time, b []byte) (Feedback, error) {
 		if h.Cmd == CmdAck && c.cfg.Extended {
 			c.takeFlags(h.Frg, &f)
 		}
-		if !c.cfg.Extended || h.tells() {
+		if h.tells(c.cfg.Extended) {
 			if before(c.win.nxt, h.Una) {
 				return f, ErrMalformed
 			}
@@ -69,7 +69,7 @@ func (c *Core) Input(now Time, b []byte) (Feedback, error) {
 	return f, nil
 }
 
-// takeUna takes what every segment tells, or with short headers only those that do: what has come without a gap, and the room beyond.
+// takeUna takes what has come without a gap, and the room beyond.
 func (c *Core) takeUna(h Header, f *Feedback) {
 	for before(c.win.una, h.Una) {
 		sn := c.win.una

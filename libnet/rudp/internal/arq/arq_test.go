@@ -249,7 +249,7 @@ func TestHeaders(t *testing.T) {
 			want, length := h, HeaderLen
 			if short {
 				want.Conv, length = 0, ShortLen
-				if h.tells() {
+				if h.tells(true) {
 					length += tellLen
 				} else {
 					want.Window, want.Una = 0, 0

@@ -288,9 +288,9 @@ func (c *Core) transmit(now Time, b []byte, sn uint32, s *segment) {
 	c.win.append(&c.flight, sn)
 	h := c.header(CmdPush)
 	h.Frg, h.Ts, h.Sn, h.Len = s.frg, uint32(now), sn, uint32(s.size)
-	head := len(h.append(b[:0], c.cfg.Extended))
+	h.append(b[:0], c.cfg.Extended)
 	if s.msg != nil {
-		copy(b[head:], s.msg.data[s.off:int(s.off)+int(s.size)])
+		copy(b[c.win.head:], s.msg.data[s.off:int(s.off)+int(s.size)])
 	}
 	c.stats.Sent++
 }
@@ -298,7 +298,7 @@ func (c *Core) transmit(now Time, b []byte, sn uint32, s *segment) {
 // header has what segments tell: una and the window.
 func (c *Core) header(cmd uint8) Header {
 	h := Header{Conv: c.cfg.Conv, Cmd: cmd, Window: uint16(c.room()), Una: c.in.next}
-	if !c.cfg.Extended || h.tells() {
+	if h.tells(c.cfg.Extended) {
 		c.in.announced = int(h.Window)
 	}
 	return h

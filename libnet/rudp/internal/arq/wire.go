@@ -50,10 +50,12 @@ type Header struct {
 	Len    uint32
 }
 
-// tells tells whether una and window are in a short header.
-func (h *Header) tells() bool { return h.Cmd == CmdAck || h.Cmd == CmdAsk || h.Cmd == CmdTell }
+// tells tells whether una and window are in the header, which is short or KCP's own.
+func (h *Header) tells(short bool) bool {
+	return !short || h.Cmd == CmdAck || h.Cmd == CmdAsk || h.Cmd == CmdTell
+}
 
-// parse takes the first segment of b apart. Without short headers it has una and window in any case.
+// parse takes the first segment of b apart.
 func parse(b []byte, short bool) (h Header, body, rest []byte, ok bool) {
 	if short {
 		return parseShort(b)
@@ -90,7 +92,7 @@ func parseShort(b []byte) (h Header, body, rest []byte, ok bool) {
 		Sn:  binary.LittleEndian.Uint32(b[8:]),
 	}
 	b = b[ShortLen:]
-	if h.tells() {
+	if h.tells(true) {
 		if len(b) < tellLen {
 			return h, nil, nil, false
 		}
@@ -109,7 +111,7 @@ func (h *Header) append(b []byte, short bool) []byte {
 	if short {
 		b = le.AppendUint16(append(b, h.Cmd, h.Frg), uint16(h.Len))
 		b = le.AppendUint32(le.AppendUint32(b, h.Ts), h.Sn)
-		if h.tells() {
+		if h.tells(true) {
 			b = le.AppendUint16(le.AppendUint32(b, h.Una), h.Window)
 		}
 		return b
