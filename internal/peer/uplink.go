@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"p2plive/internal/swarm"
+	"p2plive/libnet/rudp"
 )
 
 // uplink estimates what a viewer's line carries to its children. A line shows
@@ -195,7 +196,14 @@ func (s *Swarm) measureUplink() {
 	s.uplink.add(now, interval, l, tree)
 	// A line that is narrower upwards than what comes down has better uses for
 	// its uplink than to acknowledge each datagram.
-	s.host.endpoint.SetThrifty(s.uplink.line() < stream)
+	thrift := rudp.NoThrift
+	switch line := s.uplink.line(); {
+	case line < stream/narrowLine:
+		thrift = rudp.VeryThrifty
+	case line < stream:
+		thrift = rudp.Thrifty
+	}
+	s.host.endpoint.SetThrift(thrift)
 	s.host.endpoint.SetLine(s.uplink.pace() / 8)
 	s.tellUplink()
 }

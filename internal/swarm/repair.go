@@ -89,7 +89,11 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batc
 	if !f.backlog {
 		m.blame(tr, f, i, a)
 	}
-	if m.asks < 1 {
+	cost := 1.0
+	if tr.parent != nil && f.seq < tr.from {
+		cost = orphanCost
+	}
+	if m.asks < cost {
 		return batches, m.now + busyTick
 	}
 	n := m.holder(tr, f, i, a)
@@ -105,7 +109,7 @@ func (m *Machine) seek(t *track, f *fragment, i uint16, batches []batch) ([]batc
 	if last := m.lastCall(tr, f); !n.serves() && m.now+askTimeout < last {
 		a.until = min(a.until, last)
 	}
-	m.asks--
+	m.asks -= cost
 	n.asked++
 	if f.backlog {
 		m.backlogAsked++

@@ -108,7 +108,7 @@ func (c *Conn) channel(id ChannelID) *Channel {
 			PeerWindow:   minQueue / basePayload,
 			Extended:     true,
 			RTT:          &c.rtt,
-			Thrifty:      &c.ep.thrifty,
+			Thrift:       &c.ep.thrift,
 			Numbers:      &c.ep.numbers,
 		}),
 	}

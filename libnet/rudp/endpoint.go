@@ -33,7 +33,7 @@ type Endpoint struct {
 	pacing   *pacing
 	gate     gate
 	keep     keepalive
-	thrifty  atomic.Bool   // see SetThrifty
+	thrift   atomic.Uint32 // see SetThrift
 	numbers  atomic.Uint64 // of messages, in the order in which they were sent
 	scarce   atomic.Bool   // see SetLine
 	accept   chan *Conn

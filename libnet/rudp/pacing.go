@@ -93,10 +93,23 @@ func (e *Endpoint) SetUploadBudget(bytes int64) {
 	signal(e.pacing.wake)
 }
 
-// SetThrifty has the endpoint acknowledge as seldom as its peers bear, or no longer. It is for lines whose uplink is
-// narrow beside what comes down: acknowledgements are 8% of what comes with losses, and 1% so. The peers' congestion
-// control has fewer samples for it, and what two losses at a time take away comes a repetition later.
-func (e *Endpoint) SetThrifty(on bool) { e.thrifty.Store(on) }
+// Thrift is how seldom an endpoint acknowledges what comes. It is for lines whose uplink is narrow beside what comes
+// down: the peers' congestion control has fewer samples for it, and what two losses at a time take away comes a repetition
+// later.
+type Thrift uint32
+
+const (
+	// NoThrift acknowledges at once whatever a peer may be waiting to hear.
+	NoThrift = Thrift(arq.NoThrift)
+	// Thrifty lets what comes in the midst of messages wait for their ends, up to half of a round trip: with losses
+	// acknowledgements are 8% of what comes without it, and 1% so.
+	Thrifty = Thrift(arq.Thrifty)
+	// VeryThrifty lets ends wait too, up to a round trip: for lines that many short messages take half of.
+	VeryThrifty = Thrift(arq.VeryThrifty)
+)
+
+// SetThrift says how seldom the endpoint acknowledges from now on. Gaps are told at once in any case.
+func (e *Endpoint) SetThrift(t Thrift) { e.thrift.Store(uint32(t)) }
 
 // Uplink estimates what the line carries, in bytes per second: the most that was delivered in 10 s. It is too low
 // as long as there has never been more to send; zero before there is an estimate.

@@ -69,8 +69,11 @@ func (c *Conn) acknowledges(now time.Time) bool {
 		return false
 	}
 	share, most, longest := time.Duration(ackShare), uint64(maxUnacked), maxAckDelay
-	if c.ep.thrifty.Load() {
+	switch Thrift(c.ep.thrift.Load()) {
+	case Thrifty:
 		share, most, longest = thriftyShare, thriftyUnacked, thriftyAckDelay
+	case VeryThrifty:
+		share, most, longest = veryThriftyShare, thriftyUnacked, thriftyAckDelay
 	}
 	if c.ackAt.IsZero() {
 		c.ackAt, c.ackFrom = now.Add(min(duration(c.rtt.Smoothed())/share, longest)), c.stats.DatagramsIn

@@ -28,6 +28,13 @@ func (l Level) granularity() Time {
 	return 10 * millisecond
 }
 
+// How seldom what has come is acknowledged.
+const (
+	NoThrift    uint32 = iota
+	Thrifty            // also while the peer sends parity segments acknowledgements wait for one another
+	VeryThrifty        // and for the next message
+)
+
 // Config of a Core.
 type Config struct {
 	Conv       uint32 // not with Extended
@@ -40,8 +47,8 @@ type Config struct {
 	// Extended uses what other implementations of KCP do not know: short headers, acknowledgements with
 	// bitmaps and markers of skipped messages. The peer must be a Core with it, too.
 	Extended bool
-	// Thrifty has acknowledgements wait for one another also while the peer sends parity segments; nil: they do not.
-	Thrifty *atomic.Bool
+	// Thrift is how seldom what has come is acknowledged: NoThrift, Thrifty or VeryThrifty; nil: NoThrift.
+	Thrift *atomic.Uint32
 	// Numbers counts the messages of all conversations among which Oldest is compared; nil: it is not.
 	Numbers *atomic.Uint64
 	// RTT is shared with the other conversations of the path; nil: the Core has its own.
@@ -144,7 +151,12 @@ func New(cfg Config) *Core {
 	return c
 }
 
-func (c *Core) thrifty() bool { return c.cfg.Thrifty != nil && c.cfg.Thrifty.Load() }
+func (c *Core) thrift() uint32 {
+	if c.cfg.Thrift == nil {
+		return NoThrift
+	}
+	return c.cfg.Thrift.Load()
+}
 
 // SetLevel changes how eagerly this side repeats. The default is Normal.
 func (c *Core) SetLevel(l Level) { c.level = l }

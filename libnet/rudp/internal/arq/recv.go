@@ -113,7 +113,7 @@ func (c *Core) noteAck(now Time, h Header) {
 func (c *Core) hurries(h Header) bool {
 	r := &c.in
 	switch {
-	case h.Frg == 0, before(h.Sn, r.next), r.recovery != nil && !c.thrifty():
+	case before(h.Sn, r.next), h.Frg == 0 && c.thrift() < VeryThrifty, r.recovery != nil && c.thrift() < Thrifty:
 		return true
 	case h.Sn == r.next:
 		return r.early > 0
