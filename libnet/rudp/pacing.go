@@ -74,8 +74,9 @@ func (e *Endpoint) SetUploadLimit(bytesPerSecond int64) {
 
 // SetLine says what the line is taken to carry upwards, in bytes per second with all headers of this protocol; zero:
 // that is not known. As with SetUploadLimit no more is sent, so that what is too much waits where what is urgent goes first,
-// and not in a queue of the line, which sessions would have to find out about, each with a small window. Nor is any of it
-// spent on parity segments: a line that is known has been full.
+// and not in a queue of the line. When there is one nevertheless, all sessions see it: the endpoint as a whole sends less until
+// it is gone, and no session makes its window smaller for it (RFC 3124 has this idea). Nor is any of the line
+// spent on parity segments: one that is known has been full.
 func (e *Endpoint) SetLine(bytesPerSecond int64) {
 	e.scarce.Store(bytesPerSecond > 0)
 	e.pacing.mu.Lock()

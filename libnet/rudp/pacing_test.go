@@ -3,7 +3,10 @@
 package rudp
 
 import (
+	"slices"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"p2plive/libnet/simnet"
@@ -113,5 +116,78 @@ func TestDeadline(t *testing.T) {
 			}
 		}
 		t.Error("the queue has no end")
+	})
+}
+
+// On a line that is known, taken for more than it is, and asked for all of that, everybody waits for the same time, also
+// who is to get four times as much as the others and acknowledges later: nobody takes the line's queue for its own.
+func TestKnownLine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rate, sessions, share, seconds, size = 5e6, 6, 4, 20, 6 << 10
+		w := newWorld(t, 1)
+		defer w.close()
+		line := simnet.Link{Delay: 25 * time.Millisecond, Loss: 0.01, Overhead: 28, Jitter: 5 * time.Millisecond}
+		a, home := w.endpoint(line, nil)
+		up := line
+		up.Rate, up.Queue = rate, rate/8/5
+		home.SetUp(up)
+		a.SetLine(720_000) // of 625,000
+		ctx := ctxFor(t, time.Minute)
+		waited := make([][]time.Duration, sessions)
+		var readers sync.WaitGroup
+		var out []*Conn
+		for i := range sessions {
+			b, _ := w.endpoint(line, nil)
+			if i == 0 {
+				b.SetThrift(VeryThrifty)
+			}
+			ca, cb := connect(t, a, b)
+			out = append(out, ca)
+			readers.Go(func() {
+				for {
+					m, err := cb.Recv(ctx)
+					if err != nil {
+						return
+					}
+					var sent time.Time
+					if err := sent.UnmarshalBinary(m.Data[:15]); err != nil {
+						t.Error(err)
+						return
+					}
+					waited[i] = append(waited[i], time.Since(sent))
+				}
+			})
+		}
+		const messages = sessions - 1 + share
+		bits := 1.06 * 8 * float64(messages*size)
+		every := time.Duration(bits / rate * float64(time.Second))
+		message := make([]byte, size)
+		for begin := time.Now(); time.Since(begin) < seconds*time.Second; time.Sleep(every) {
+			now, err := time.Now().MarshalBinary()
+			if err != nil {
+				t.Fatal(err)
+			}
+			copy(message, now)
+			for i := range messages {
+				to := max(i-share+1, 0)
+				if err := out[to].Channel(1).SendMessage(ctx, message, SendOptions{NoWait: true}); err != nil {
+					t.Fatalf("session %d: %v", to, err)
+				}
+			}
+		}
+		time.Sleep(5 * time.Second)
+		for _, c := range out {
+			c.Close("done")
+		}
+		readers.Wait()
+		var medians []time.Duration
+		for i, w := range waited {
+			slices.Sort(w)
+			medians = append(medians, w[len(w)/2])
+			t.Logf("session %d: %d messages, p50 %v, p95 %v", i, len(w), w[len(w)/2], w[len(w)*95/100])
+		}
+		if least, most := slices.Min(medians), slices.Max(medians); most > least*5/4 {
+			t.Errorf("half of the messages of one session take up to %v, and of another one up to %v", least, most)
+		}
 	})
 }

@@ -160,6 +160,7 @@ func (c *Conn) judge(now time.Time) {
 		p := c.ep.pacing
 		p.mu.Lock()
 		p.pacer.OnDelivered(p.at(at), h.Acked, c.congest.Estimates())
+		c.congest.SetLine(p.pacer.LineQueue())
 		p.mu.Unlock()
 	}
 }

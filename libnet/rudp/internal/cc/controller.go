@@ -21,9 +21,12 @@ type Controller struct {
 	rttBase      baseFilter
 	oneWayBase   baseFilter
 	rate         rateFilter
-	loss         float64 // share of the packets, smoothed
-	queue        time.Duration
-	delay        time.Duration // of the newest sample above the base
+	loss         float64       // share of the packets, smoothed
+	queue        time.Duration // of the last round, the line's with it
+	own          time.Duration // the same without the line's
+	line         time.Duration // how long datagrams wait for the host's line, which the pacer drains
+	raw          time.Duration // of the newest sample above the base
+	delay        time.Duration // the same without the line's
 	brim         brim
 	calm         int // rounds with nearly no queue, in a row
 	hold         time.Duration
@@ -41,7 +44,8 @@ type Controller struct {
 type round struct {
 	start       time.Duration
 	samples     int
-	delay       time.Duration // least above the base
+	delay       time.Duration // least above the base, without the line's queue
+	raw         time.Duration // the same with it
 	rtt         time.Duration // least
 	acked, lost int           // bytes
 	limited     bool          // the window was full
@@ -109,6 +113,10 @@ func (c *Controller) PacingRate() float64 {
 	}
 	return factor * float64(c.Window()) / rtt.Seconds()
 }
+
+// SetLine says for how long datagrams wait for the host's line: that queue is of all sessions together, and the pacer
+// drains it. What a session sees beyond it is in its own path.
+func (c *Controller) SetLine(queue time.Duration) { c.line = queue }
 
 // OnSent is called for each packet or batch sent, new or again. inFlight includes it; a packet that was
 // declared lost is not in flight any more.
@@ -209,6 +217,7 @@ func (c *Controller) OnSpurious(now time.Duration, bytes int) {
 type Estimates struct {
 	Uplink float64 // greatest delivery rate of the last 10 s, bytes per second
 	Queue  time.Duration
+	Delay  time.Duration // of the newest packet above the path's own
 	MinRTT time.Duration // of the last minute; 0 before the first measurement
 	RTT    time.Duration // smoothed
 	Loss   float64       // share of the packets
@@ -216,7 +225,7 @@ type Estimates struct {
 
 // Estimates gives what is known of the path.
 func (c *Controller) Estimates() Estimates {
-	return Estimates{Uplink: c.rate.max(), Queue: c.queue, MinRTT: c.rttBase.least, RTT: c.srtt, Loss: c.loss}
+	return Estimates{Uplink: c.rate.max(), Queue: c.queue, Delay: c.raw, MinRTT: c.rttBase.least, RTT: c.srtt, Loss: c.loss}
 }
 
 // sample takes a measured delay. Forward queueing cannot exceed that of the whole round trip, so the lesser
@@ -232,11 +241,14 @@ func (c *Controller) sample(now time.Duration, a Ack) {
 	if a.HasOneWay {
 		delay = min(delay, c.oneWayBase.add(now, a.OneWay))
 	}
-	c.delay = delay
-	c.brim.add(now, delay)
 	r := &c.round
-	if r.samples == 0 || delay < r.delay {
-		r.delay = delay
+	if r.samples == 0 || delay < r.raw {
+		r.raw = delay
+	}
+	c.raw, c.delay = delay, max(delay-c.line, 0)
+	c.brim.add(now, c.delay)
+	if r.samples == 0 || c.delay < r.delay {
+		r.delay = c.delay
 	}
 	if r.samples == 0 || a.RTT < r.rtt {
 		r.rtt = a.RTT

@@ -68,6 +68,18 @@ func (f *flow) hasData() bool {
 	return len(f.again) > 0 || f.rate == 0 || float64(f.next)*flowPayload < (f.now-f.start).Seconds()*f.rate
 }
 
+// oldest is when the application had what is sent next.
+func (f *flow) oldest() uint64 {
+	if f.rate == 0 {
+		return 0
+	}
+	next := f.next
+	if len(f.again) > 0 {
+		next = f.again[0]
+	}
+	return uint64(f.start + time.Duration(float64(next)*flowPayload/f.rate*1e9))
+}
+
 func (f *flow) pump() {
 	if f.pacer != nil {
 		f.pacer(f)

@@ -15,14 +15,17 @@ func newHost(s *sim) *host { return &host{sim: s, pacer: NewPacer(s.now)} }
 
 func (h *host) add(f *flow, c Class) {
 	session := &Session{Owner: f}
-	f.onAck = func(bytes int) { h.pacer.OnDelivered(h.now, bytes, f.ctl.Estimates()) }
+	f.onAck = func(bytes int) {
+		h.pacer.OnDelivered(h.now, bytes, f.ctl.Estimates())
+		f.ctl.SetLine(h.pacer.LineQueue())
+	}
 	f.pacer = func(f *flow) {
 		room := 0
 		if f.hasData() {
 			room = max(f.ctl.Window()-f.inFlight, 0) / 1232 * 1232
 		}
 		h.pacer.SetRate(session, f.ctl.PacingRate())
-		h.pacer.SetDemand(session, c, room, 0)
+		h.pacer.SetDemand(session, c, room, f.oldest())
 		h.pump()
 		if f.rate > 0 && !f.hasData() {
 			f.wake(f.now + time.Duration(flowPayload/f.rate*1e9))

@@ -7,7 +7,7 @@ import "time"
 // endRound decides what the round that ends means for the window.
 func (c *Controller) endRound(now time.Duration) {
 	r := c.round
-	c.queue = r.delay
+	c.queue, c.own = r.raw, r.delay
 	rate := float64(r.acked) / (now - r.start).Seconds()
 	if !r.slowed {
 		c.rate.add(now, rate, r.limited)

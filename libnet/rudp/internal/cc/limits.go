@@ -173,6 +173,18 @@ const (
 	fullQueue = 5 * time.Millisecond
 	// uplinkHeadroom times the estimate lets it rise threefold in a second (BBR probes with as much).
 	uplinkHeadroom = 1.25
+	// slotLeast, and slotSamples of all sessions, or slotMost: within that a delay that all see is the line's.
+	slotLeast   = 40 * time.Millisecond
+	slotMost    = 200 * time.Millisecond
+	slotSamples = 4
+	// drainFrom begins to drain the queue of a line that is known, drainTo is enough. It takes drainTime, and at most
+	// drainMost of the rate, so that other traffic of the line, whose queue does not go away, is given way to.
+	drainFrom = 10 * time.Millisecond
+	drainTo   = 5 * time.Millisecond
+	drainTime = 200 * time.Millisecond
+	drainMost = 0.5
+	// drainLeast of the line is always used: by what comes back the others' queue is seen to go.
+	drainLeast = 1.0 / 16
 	// uplinkMemory is how long the estimate bounds the rate after the last queue was seen.
 	uplinkMemory = 500 * time.Millisecond
 )

@@ -202,7 +202,11 @@ func (p *Pacer) NextDeadline(now time.Duration) (time.Duration, bool) {
 // Rate is what the host sends at most, in bytes per second; 0: no bound is known.
 func (p *Pacer) Rate() float64 {
 	rate := p.uplink.bound()
-	for _, bound := range [...]float64{p.limit, p.line} {
+	drain := 0.0
+	if p.line > 0 {
+		drain = p.uplink.drain(p.line)
+	}
+	for _, bound := range [...]float64{p.limit, p.line, drain} {
 		if bound > 0 && (rate == 0 || bound < rate) {
 			rate = bound
 		}

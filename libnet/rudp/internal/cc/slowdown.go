@@ -32,21 +32,21 @@ func (c *Controller) advance(now time.Duration) {
 
 // join slows down when another flow does.
 func (c *Controller) join(now time.Duration) {
-	dip := float64(c.round.delay) < joinDip*float64(c.queue) && c.round.samples >= roundSamples
+	dip := float64(c.round.delay) < joinDip*float64(c.own) && c.round.samples >= roundSamples
 	if dip && now-c.slow.last >= joinGap && now >= c.hold {
 		c.slowDown(now)
 	}
 }
 
 func (c *Controller) slowDown(now time.Duration) {
-	if c.starting || c.dead || c.srtt == 0 || c.slow.active || c.queue < minSlowdownQueue {
+	if c.starting || c.dead || c.srtt == 0 || c.slow.active || c.own < minSlowdownQueue {
 		return
 	}
-	if c.queue > heavyQueue*c.target() { // not ours to drain, or being drained
+	if c.own > heavyQueue*c.target() { // not ours to drain, or being drained
 		return
 	}
 	base := c.rttBase.least
-	own := c.window * float64(base) / float64(base+c.queue) // what the path holds without a queue
+	own := c.window * float64(base) / float64(base+c.own) // what the path holds without a queue
 	c.slow.last = now
 	c.slow.active = true
 	c.slow.window = max(slowdownDepth*own, float64(c.cfg.MinWindow))

@@ -12,6 +12,24 @@ type uplink struct {
 	rtt     time.Duration // greatest of the paths that delivered them
 	full    bool          // a session saw a queue in this interval
 	lastOne time.Duration // when one last did; 0: never
+	rate    float64       // of the last interval
+
+	slot, last slot // of delays, the present one and the one before
+	draining   bool // the line's queue is too long
+}
+
+// slot is the least delay that sessions saw in some time.
+type slot struct {
+	since   time.Duration
+	samples int
+	least   time.Duration
+}
+
+func (s *slot) add(delay time.Duration) {
+	if s.samples == 0 || delay < s.least {
+		s.least = delay
+	}
+	s.samples++
 }
 
 // OnDelivered is called for each batch of acknowledgements of any session, with what its controller knows of the path.
@@ -22,6 +40,45 @@ func (p *Pacer) OnDelivered(now time.Duration, bytes int, path Estimates) {
 	if path.Queue > fullQueue {
 		p.uplink.full, p.uplink.lastOne = true, now
 	}
+	p.uplink.seen(now, path.Delay)
+}
+
+// LineQueue is how long datagrams wait for a line that is known: what all sessions see, and what the pacer drains. 0 on
+// one that is not: there each session answers for what it sees.
+func (p *Pacer) LineQueue() time.Duration {
+	if p.line == 0 {
+		return 0
+	}
+	return p.uplink.queue()
+}
+
+// seen takes the delay of a session's newest packet.
+func (u *uplink) seen(now, delay time.Duration) {
+	if elapsed := now - u.slot.since; elapsed >= slotMost || elapsed >= slotLeast && u.slot.samples >= slotSamples {
+		u.last, u.slot = u.slot, slot{since: now}
+		if elapsed >= 2*slotMost {
+			u.last = slot{}
+		}
+	}
+	u.slot.add(delay)
+	q := u.queue()
+	u.draining = q > drainFrom || u.draining && q > drainTo
+}
+
+// queue is the least delay of the last slot and of the present one.
+func (u *uplink) queue() time.Duration {
+	if u.last.samples == 0 || u.slot.samples > 0 && u.slot.least < u.last.least {
+		return u.slot.least
+	}
+	return u.last.least
+}
+
+// drain is the rate at which a queue of the line that is too long goes away; 0: there is none.
+func (u *uplink) drain(line float64) float64 {
+	if !u.draining || u.rate == 0 {
+		return 0
+	}
+	return max(u.rate*(1-min(float64(u.queue())/float64(drainTime), drainMost)), drainLeast*line)
 }
 
 // Uplink is the estimate of what the host's line carries, in bytes per second; 0 before there is one. It is
@@ -35,7 +92,11 @@ func (u *uplink) advance(now time.Duration) {
 	}
 	// A longer pause says nothing of the line.
 	if u.bytes > 0 && elapsed < 2*interval {
+		u.rate = float64(u.bytes) / elapsed.Seconds()
 		u.filter.add(now, float64(u.bytes)/elapsed.Seconds(), u.full)
+	}
+	if u.bytes == 0 {
+		u.slot, u.last, u.draining = slot{since: now}, slot{}, false
 	}
 	u.since, u.bytes, u.rtt, u.full = now, 0, 0, false
 }
