@@ -155,13 +155,13 @@ func (u *uplink) grow(now time.Duration, wire, least float64) {
 		u.rate, u.next = firstGrowth*u.rate, now+firstGrowthTime
 	case u.known && u.used+least > crampedUplink*u.rate:
 		u.proved = max(u.proved, u.used) // and nothing waited
-		// What the machine must be told to take one child more.
-		another := (u.used-u.other+least/startChildren*pieceCost)/childShare + u.other
+		// What the machine must be told to take one child more, and a little: what is used varies as the picture does.
+		another := (u.used-u.other+least*pieceCost)*100/swarm.ChildShare + u.other
 		if another > likelyLine*u.proved && now < u.filled+longUplinkPause {
 			return
 		}
-		if rate := max(laterGrowth*u.proved, another); rate > u.rate {
-			u.rate, u.next, u.tried = rate, now+laterGrowthTime, true
+		if another > u.rate {
+			u.rate, u.next, u.tried = another, now+laterGrowthTime, true
 			u.told = 0 // a child is a small change of a fast line
 		}
 	}

@@ -6,6 +6,8 @@ import (
 	"math"
 	"testing"
 	"time"
+
+	"p2plive/internal/swarm"
 )
 
 // line is a model of a line with children that use share of what they are
@@ -129,7 +131,7 @@ func TestUplinkBecomesSlower(t *testing.T) {
 func (u *uplink) growth(l *line, tree float64, from, until time.Duration) (tries int) {
 	for now := from; now < until; now += uplinkInterval {
 		was := u.rate
-		children := math.Floor(0.93 * float64(u.capacity()) / tree) // as the machine does
+		children := math.Floor(swarm.ChildShare * float64(u.capacity()) / 100 / tree) // as the machine does
 		u.add(now, uplinkInterval, l.send(pieceCost*tree*children, uplinkInterval), int64(tree))
 		if u.rate > was {
 			tries++

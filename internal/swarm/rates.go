@@ -74,7 +74,7 @@ func (tr *tree) rate() int64 {
 
 // forChildren returns what of a viewer's uplink children may take, in bits a second.
 func (m *Machine) forChildren() int64 {
-	return m.uplink * childShare / 100
+	return m.uplink * ChildShare / 100
 }
 
 // gives returns what children can have of the peer, in bits a second. A line that
