@@ -202,11 +202,7 @@ func (p *Pacer) NextDeadline(now time.Duration) (time.Duration, bool) {
 // Rate is what the host sends at most, in bytes per second; 0: no bound is known.
 func (p *Pacer) Rate() float64 {
 	rate := p.uplink.bound()
-	drain := 0.0
-	if p.line > 0 {
-		drain = p.uplink.drain(p.line)
-	}
-	for _, bound := range [...]float64{p.limit, p.line, drain} {
+	for _, bound := range [...]float64{p.limit, p.line, p.uplink.drain(p.line)} {
 		if bound > 0 && (rate == 0 || bound < rate) {
 			rate = bound
 		}

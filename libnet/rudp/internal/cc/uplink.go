@@ -73,9 +73,9 @@ func (u *uplink) queue() time.Duration {
 	return u.last.least
 }
 
-// drain is the rate at which a queue of the line that is too long goes away; 0: there is none.
+// drain is the rate at which a queue of a known line that is too long goes away; 0: there is none.
 func (u *uplink) drain(line float64) float64 {
-	if !u.draining || u.rate == 0 {
+	if line == 0 || !u.draining || u.rate == 0 {
 		return 0
 	}
 	return max(u.rate*(1-min(float64(u.queue())/float64(drainTime), drainMost)), drainLeast*line)
@@ -93,7 +93,7 @@ func (u *uplink) advance(now time.Duration) {
 	// A longer pause says nothing of the line.
 	if u.bytes > 0 && elapsed < 2*interval {
 		u.rate = float64(u.bytes) / elapsed.Seconds()
-		u.filter.add(now, float64(u.bytes)/elapsed.Seconds(), u.full)
+		u.filter.add(now, u.rate, u.full)
 	}
 	if u.bytes == 0 {
 		u.slot, u.last, u.draining = slot{since: now}, slot{}, false
